@@ -1,0 +1,1 @@
+"""What an agent holds: the async client, the `relay` command, the REPL."""

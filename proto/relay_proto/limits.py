@@ -1,0 +1,71 @@
+"""Every limit of the wire, with its unit and its reason.
+
+A limit that has no name here does not exist on the wire. The unit is the last word of the name. The relay sends
+the ones a client needs in the `limits` map of its answer to `register`.
+"""
+
+from typing import Final
+
+PROTOCOL_VERSION: Final = 1
+SUBPROTOCOL: Final = "relay.v1"
+DEFAULT_PORT: Final = 4850
+
+# -- one WebSocket message -------------------------------------------------------------------------------------------
+MESSAGE_BYTES_MAX: Final = 1024 * 1024
+"""Bytes of one WebSocket message, both ways. Four full bodies: one peer can't hold the loop for long."""
+FRAMES_MAX: Final = 1024
+"""Frames in one WebSocket message. A batch of small frames stays under one turn's share of the store."""
+
+# -- one frame -------------------------------------------------------------------------------------------------------
+BODY_BYTES_MAX: Final = 256 * 1024
+"""Bytes of a body (UTF-8 for text). What is larger belongs in a file or an object store, with its address here."""
+AGENT_CHARS_MAX: Final = 128
+NAME_CHARS_MAX: Final = 64
+"""Characters of a tag, a capability or a channel."""
+NAMES_MAX: Final = 64
+"""Tags, capabilities or channels of one agent: the directory indexes each of them."""
+LABEL_CHARS_MAX: Final = 128
+MACHINE_CHARS_MAX: Final = 128
+INSTANCE_CHARS_MAX: Final = 128
+TOKEN_CHARS_MAX: Final = 512
+TARGET_CHARS_MAX: Final = 160
+"""Characters of `to`: the longest prefix (`any:cap:`) and the longest label."""
+SUBJECT_CHARS_MAX: Final = 256
+CONTENT_TYPE_CHARS_MAX: Final = 128
+KEY_CHARS_MAX: Final = 128
+"""Characters of an idempotency key: room for a UUID and a path, small enough to index."""
+REASON_CHARS_MAX: Final = 1024
+RESULT_BYTES_MAX: Final = 64 * 1024
+"""Bytes of a result of work. Kept with the message's state, so smaller than a body."""
+MAP_ENTRIES_MAX: Final = 32
+"""Entries of `headers` and of `meta`: an envelope, not a second body."""
+MAP_KEY_CHARS_MAX: Final = 64
+MAP_VALUE_CHARS_MAX: Final = 1024
+MESSAGES_MAX: Final = 1024
+"""Message ids in one `ack`."""
+ID_MAX: Final = 2**63 - 1
+"""Largest id of a request or a message: what a signed 64-bit column holds."""
+
+# -- sessions --------------------------------------------------------------------------------------------------------
+CREDIT_DEFAULT: Final = 64
+CREDIT_MAX: Final = 1024
+"""Deliveries a session may hold unacked. The relay keeps their ids in memory, the client their bodies."""
+HANDSHAKE_S: Final = 5.0
+"""Seconds from the TCP connection to a complete request head."""
+REGISTER_S: Final = 5.0
+"""Seconds from the WebSocket handshake to the first `register`."""
+HEARTBEAT_S: Final = 30.0
+"""Seconds between the heartbeats that a client should send. Half the default lease: one may be lost."""
+
+# -- work ------------------------------------------------------------------------------------------------------------
+LEASE_S_DEFAULT: Final = 60.0
+LEASE_S_MIN: Final = 1.0
+"""Shorter leases would expire within one stall of a laptop's scheduler."""
+LEASE_S_MAX: Final = 24 * 3600.0
+DELAY_S_MAX: Final = 30 * 24 * 3600.0
+"""Longest delay of a nack: as long as finished messages are kept."""
+
+# -- lists -----------------------------------------------------------------------------------------------------------
+PAGE_DEFAULT: Final = 100
+PAGE_MAX: Final = 1000
+"""Items in one page. A page also ends before it would pass MESSAGE_BYTES_MAX."""
