@@ -80,6 +80,16 @@ def _check_opaque(field: str, value: object, bytes_max: int) -> None:
         raise FieldRefused(TooLarge, f"{field} is {size} bytes; the limit is {bytes_max}")
 
 
+def _check_finite(field: str, value: object) -> None:
+    if type(value) is float and not math.isfinite(value):
+        raise ValueError(f"{field} is {value}; it must be a finite number")
+
+
+def _check_meta(meta: MetaMap) -> None:
+    for key, value in meta.items():
+        _check_finite(f"meta.{key}", value)
+
+
 class Frame(Struct, kw_only=True, omit_defaults=True, tag_field="op"):
     """Base of all frames. Keyword-only; a field at its default stays off the wire."""
 
@@ -111,6 +121,8 @@ class Register(Request, tag="register"):
     def __post_init__(self) -> None:
         if self.agent in BROADCAST_WORDS:
             raise ValueError(f"agent is {self.agent!r}; that word addresses everyone and cannot name an agent")
+        if self.meta is not None:
+            _check_meta(self.meta)
 
 
 class Update(Request, tag="update"):
@@ -123,6 +135,10 @@ class Update(Request, tag="update"):
     status: Status | None = None
     meta: MetaMap | None = None
 
+    def __post_init__(self) -> None:
+        if self.meta is not None:
+            _check_meta(self.meta)
+
 
 class Heartbeat(Frame, tag="heartbeat"):
     """The agent (not only its socket) is alive: renews its presence and each lease it holds. `ok` only with an `id`."""
@@ -132,8 +148,7 @@ class Heartbeat(Frame, tag="heartbeat"):
     load: int | float | None = None  # the agent's own measure of how busy it is; shown, never acted on
 
     def __post_init__(self) -> None:
-        if self.load is not None and not math.isfinite(self.load):
-            raise ValueError(f"load is {self.load}; it must be a finite number")
+        _check_finite("load", self.load)
 
 
 class Bye(Frame, tag="bye"):

@@ -1,0 +1,50 @@
+"""`relay agents`: who is there and what they can do."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from relay_proto.frames import AgentCard, Presence
+
+from .door import Door, ask, client_options, run
+from .output import json_option, now, put, width
+from .records import json_line, struct_record
+from .render import agents_table
+
+if TYPE_CHECKING:
+    from relay_client import Agent
+
+STATUSES: tuple[Presence, ...] = ("online", "idle", "busy", "stale", "offline")
+
+
+@click.command(short_help="Show who is there and what they can do.")
+@click.option("--tag", metavar="TAG", help="Only agents with this tag.")
+@click.option("--cap", metavar="CAP", help="Only agents with this capability.")
+@click.option("--label", metavar="LABEL", help="Only agents with this label.")
+@click.option("--channel", metavar="NAME", help="Only agents that follow this channel.")
+@click.option("--machine", metavar="NAME", help="Only agents on this machine.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only agents in this state.")
+@json_option
+@client_options
+def agents(
+    tag: str | None,
+    cap: str | None,
+    label: str | None,
+    channel: str | None,
+    machine: str | None,
+    status: Presence | None,
+    as_json: bool,
+    door: Door,
+) -> None:
+    """Show the agents that the relay knows, by name; all given filters must hold. The asker is one of them."""
+
+    async def action(agent: "Agent") -> list[AgentCard]:
+        return await agent.agents(tag=tag, cap=cap, label=label, channel=channel, status=status, machine=machine)
+
+    cards = run(ask(door, action))
+    if as_json:
+        put(json_line(struct_record(card)) for card in cards)
+    elif cards:
+        put(agents_table(cards, now=now(), width=width()))
+    else:
+        click.echo("no agent matches", err=True)

@@ -1,0 +1,94 @@
+"""The `relay` command: a table of subcommands, each imported only when it is called.
+
+Rules
+- The table below is the one seam between client and server: `serve` is named here by a string and nowhere else. No
+  module of `relay_client` imports `relay_server`, nor the other way round.
+- Help texts stand in the table, so that `relay --help` imports none of the subcommands and `relay --version` is fast.
+- Every exception of every command leaves through `failure.report`, which knows the exit codes.
+"""
+
+import sys
+from typing import Final, NamedTuple
+
+import click
+
+from relay_proto.version import __version__
+
+from . import failure
+
+
+class Entry(NamedTuple):
+    """One subcommand: where it lives (`module:attribute`) and its line in `relay --help`."""
+
+    where: str
+    help: str
+
+
+COMMANDS: Final[dict[str, Entry]] = {
+    "serve": Entry("relay_server.cli:serve", "Run a relay: the daemon that agents connect to."),
+    "send": Entry("relay_client.cli.send:send", "Send a message to an agent or a group."),
+    "listen": Entry("relay_client.cli.listen:listen", "Be an agent: print each message that comes, then ack it."),
+    "inbox": Entry("relay_client.cli.inbox:inbox", "Show an agent's inbox; reading changes nothing."),
+    "message": Entry("relay_client.cli.message:message", "Show one message, how far it came and its work."),
+    "agents": Entry("relay_client.cli.agents:agents", "Show who is there and what they can do."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose subcommands come from COMMANDS and are imported on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        import importlib
+
+        module, _, attribute = COMMANDS[cmd_name].where.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command), COMMANDS[cmd_name].where
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            ctx.fail(f"there is no command {name!r}{failure.did_you_mean(name, COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+EPILOG: Final = """\b
+The client commands find the relay by --url or RELAY_URL, else http://localhost:4850.
+Exit codes: 0 ok, 1 failed, 2 usage, 69 relay unreachable, 77 not allowed, 130 Ctrl-C.
+For an interactive terminal: relay-repl."""
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    subcommand_metavar="COMMAND [ARGS]...",
+    invoke_without_command=True,
+)
+@click.version_option(__version__, prog_name="relay", message="%(prog)s %(version)s")
+@click.pass_context
+def relay(ctx: click.Context) -> None:
+    """Relay: a durable post office and work ledger for fleets of AI agents."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(failure.USAGE)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; gives the exit code (`sys.argv` when no arguments are given)."""
+    return failure.guard("relay", lambda: relay.main(args=arguments, prog_name="relay", standalone_mode=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""How a command reaches the relay: the options that every client command has, and the session it works in.
+
+One agent has one live session, and two `relay send` of one person are the same agent: the later one takes the name
+over from the earlier. `ask` makes that invisible: who was replaced waits a moment and does it again. What it sends
+must therefore carry a key.
+"""
+
+import asyncio
+import functools
+import getpass
+import os
+import random
+import re
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from relay_proto import limits
+from relay_proto.errors import BadRequest
+from relay_proto.targets import AGENT_PATTERN, BROADCAST_WORDS, parse_target
+
+if TYPE_CHECKING:
+    from relay_client import Agent
+
+Result = TypeVar("Result")
+
+DEFAULT_URL: Final = f"http://localhost:{limits.DEFAULT_PORT}"
+REPLACED_RETRY_S: Final = 10.0
+"""Seconds that `ask` fights for its name: enough for dozens of commands at the same moment."""
+REPLACED_PAUSE_S: Final = (0.02, 0.5)
+"""First and largest pause before another try; each is drawn at random around it, so that rivals fall out of step."""
+COMMAND_TIMEOUT_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where the relay is and who knocks."""
+
+    url: str
+    token: str | None
+    name: str
+    timeout_s: float
+
+
+def check_agent(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Callback of a parameter: an agent id; anything else is a usage error, before a connection is made."""
+    if value is not None and (not re.match(AGENT_PATTERN, value) or value in BROADCAST_WORDS):
+        raise click.BadParameter(f"{value[:160]!r} is no agent id: 1-128 characters of A-Z a-z 0-9 . _ - @ /")
+    return value
+
+
+def check_target(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Callback of a parameter: a target (`builder`, `cap:review`, `ALL`); anything else is a usage error."""
+    try:
+        parse_target(value)
+    except BadRequest as exc:
+        raise click.BadParameter(exc.message) from None
+    return value
+
+
+MESSAGE_ID: Final = click.IntRange(min=1)
+
+
+def default_name(prefix: str = "") -> str:
+    """`USER@HOST` with a prefix, made of characters that an agent id may have."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container whose uid has no name
+        user = f"uid-{os.getuid()}"
+    return re.sub(r"[^A-Za-z0-9._@/-]", "-", f"{prefix}{user}@{socket.gethostname()}")[: limits.AGENT_CHARS_MAX]
+
+
+def client_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds --url, --token, --as and --timeout; the command gets them as one `door`."""
+
+    @click.option(
+        "--url",
+        envvar="RELAY_URL",
+        default=DEFAULT_URL,
+        metavar="URL",
+        help=f"The relay.  [env: RELAY_URL; default: {DEFAULT_URL}]",
+    )
+    @click.option("--token", envvar="RELAY_TOKEN", metavar="TOKEN", help="What lets you in.  [env: RELAY_TOKEN]")
+    @click.option(
+        "--as",
+        "name",
+        envvar="RELAY_AS",
+        callback=check_agent,
+        metavar="NAME",
+        help="Who you are; a live session of that name is replaced.  [env: RELAY_AS; default: cli-USER@HOST]",
+    )
+    @click.option(
+        "--timeout",
+        "timeout_s",
+        type=click.FloatRange(0.1),
+        default=COMMAND_TIMEOUT_S,
+        show_default=True,
+        metavar="SECONDS",
+        help="Give up after this long without an answer.",
+    )
+    @functools.wraps(command)
+    def with_door(*args: Any, url: str, token: str | None, name: str | None, timeout_s: float, **kwargs: Any) -> None:
+        command(*args, door=Door(url, token, name or default_name("cli-"), timeout_s), **kwargs)
+
+    return with_door
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Runs the coroutine of a command to its end."""
+    return asyncio.run(work)
+
+
+async def ask(door: Door, action: Callable[["Agent"], Awaitable[Result]]) -> Result:
+    """Registers under the door's name, does `action`, leaves; gives the action's result.
+
+    Replaced by a namesake, it registers and does the whole action again, for at most REPLACED_RETRY_S. Raises
+    TimeoutError when the door's timeout_s passes without a result, else what connecting or the action raises.
+    """
+    import relay_client
+
+    loop = asyncio.get_running_loop()
+    fight_until = loop.time() + REPLACED_RETRY_S
+    pause_s, pause_max_s = REPLACED_PAUSE_S
+    results: list[Result] = []
+    try:
+        async with asyncio.timeout(door.timeout_s):
+            while not results:
+                try:
+                    # credit 1: this agent's own inbox is not what the command is about
+                    async with relay_client.connect(door.url, agent=door.name, token=door.token, credit=1) as agent:
+                        results.append(await action(agent))
+                except relay_client.Replaced:
+                    if not results and loop.time() > fight_until:
+                        raise
+                if not results:
+                    await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))
+                    pause_s = min(2 * pause_s, pause_max_s)
+    except TimeoutError:
+        if not results:
+            raise TimeoutError(f"no answer from {door.url} within {door.timeout_s:g} s") from None
+    return results[0]

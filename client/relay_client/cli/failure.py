@@ -1,0 +1,115 @@
+"""The one place where exceptions become exit codes and one clear line on stderr. Never a traceback.
+
+    0    ok                                       69   the relay can't be reached, or did not answer in time
+    1    failed: the relay refused it             77   the relay does not allow it
+    2    usage: the command line is wrong         130  Ctrl-C
+
+A reader that goes away (`relay agents | head`) is no failure: it got what it wanted.
+A command that knows more about its own failure adds it with `add_note`. RELAY_DEBUG=1 lets an exception that means
+"failed" through with its traceback.
+"""
+
+import difflib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import click
+
+from .escape import escape
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+UNREACHABLE: Final = 69
+NOT_ALLOWED: Final = 77
+INTERRUPTED: Final = 128 + signal.SIGINT
+
+
+def guard(program: str, run: Callable[[], Any]) -> int:
+    """Runs a click command (not standalone) and gives the exit code of whatever came of it."""
+    _print_anything(sys.stdout)
+    _print_anything(sys.stderr)
+    try:
+        result = run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit; give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as exc:
+        return report(program, exc)
+    except KeyboardInterrupt as exc:
+        return report(program, exc)
+    return result if isinstance(result, int) else OK
+
+
+def _print_anything(stream: Any) -> None:
+    """A locale without arrows gets `\\u2192`, not a UnicodeEncodeError."""
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def report(program: str, exc: BaseException) -> int:
+    """Says on stderr what went wrong, in one line, and gives the exit code."""
+    code, text = explain(exc)
+    text = "; ".join([text, *(escape(note) for note in getattr(exc, "__notes__", ()))])
+    if code == FAILED and os.environ.get("RELAY_DEBUG"):
+        raise exc
+    if text:
+        print(f"{program}: {text}", file=sys.stderr, flush=True)
+    return code
+
+
+def explain(exc: BaseException) -> tuple[int, str]:
+    """Exit code and line for an exception. Text that came from the relay is escaped."""
+    if isinstance(exc, (KeyboardInterrupt, click.Abort)):
+        return INTERRUPTED, ""
+    if isinstance(exc, click.UsageError):
+        path = exc.ctx.command_path if exc.ctx else "relay"
+        return USAGE, f"{_sentence(exc.format_message())} (see: {path} --help)"
+    if isinstance(exc, click.ClickException):
+        return exc.exit_code, escape(exc.format_message())
+    return _explain_relay(exc)
+
+
+def _explain_relay(exc: BaseException) -> tuple[int, str]:
+    from relay_client import Disconnected, Unreachable  # not at import: `relay --version` needs none of it
+    from relay_proto.errors import Forbidden, RelayError, Unauthorized
+
+    if isinstance(exc, (Unreachable, Disconnected)):
+        return UNREACHABLE, escape(str(exc))
+    if isinstance(exc, TimeoutError):
+        return UNREACHABLE, escape(str(exc) or "the relay did not answer in time")
+    if isinstance(exc, (Unauthorized, Forbidden)):
+        return NOT_ALLOWED, escape(f"{exc.message} ({exc.code}); a token goes in --token or RELAY_TOKEN")
+    if isinstance(exc, RelayError):
+        return FAILED, escape(f"{exc.message}{_detail(exc)}")
+    if isinstance(exc, OSError):
+        return FAILED, escape(str(exc))
+    return FAILED, escape(f"{type(exc).__name__}: {exc}; this is a fault of ours, RELAY_DEBUG=1 shows where")
+
+
+def _detail(error: Any) -> str:
+    """What a program would read from `detail`, as words; only what the message does not say already."""
+    words = []
+    names = [str(name) for name in error.detail.get("suggestions") or error.detail.get("candidates") or ()]
+    if names and not any(name in error.message for name in names):
+        words.append(f"did you mean {' or '.join(names)}?")
+    if error.retry_after_s is not None:
+        words.append(f"try again in {error.retry_after_s:g} s")
+    return "".join(f"; {part}" for part in words)
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """`; did you mean 'send'?` for the nearest of `choices`, or nothing when none is near."""
+    near = difflib.get_close_matches(word, list(choices), n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+
+
+def _sentence(text: str) -> str:
+    """A message of click's in our manner: lower case at its start, no full stop, one line."""
+    text = escape(" ".join(text.split()).rstrip("."))
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,86 @@
+"""`relay listen`: be an agent whose only work is to print what comes."""
+
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from relay_proto.frames import AgentCard
+
+from .door import Door, ask, check_agent, client_options, run
+from .output import json_option, now, put, width
+from .records import message_json
+from .render import message_line
+
+if TYPE_CHECKING:
+    from relay_client import Agent
+
+LIVE = frozenset({"online", "idle", "busy"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """Who listens, and how. `groups`: what the agent is to be found by, by the names that `connect` has for them."""
+
+    door: Door
+    groups: dict[str, Any]
+    as_json: bool
+    count: int | None
+
+
+@click.command(short_help="Be an agent: print each message that comes, then ack it.")
+@click.argument("agent", metavar="AGENT", callback=check_agent)
+@click.option("--count", type=click.IntRange(1), metavar="N", help="End after N messages.")
+@click.option("--takeover", is_flag=True, help="Replace the live session when AGENT is online.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Register with this tag; may be repeated.")
+@click.option("--cap", "caps", multiple=True, metavar="CAP", help="Register with this capability; may be repeated.")
+@click.option("--channel", "channels", multiple=True, metavar="NAME", help="Follow this channel; may be repeated.")
+@json_option
+@client_options
+def listen(agent: str, count: int | None, takeover: bool, as_json: bool, door: Door, **groups: tuple[str, ...]) -> None:
+    """Register as AGENT and print a line a message. Each is acked after it was printed; Ctrl-C ends it.
+
+    Registering replaces AGENT's live session, so this refuses when AGENT is online, unless --takeover is given. Tags,
+    capabilities and channels that AGENT had before stay, where none are given. To look without taking anything, use
+    `relay inbox`.
+    """
+    run(_listen(door, Ear(replace(door, name=agent), groups, as_json, count), takeover))
+
+
+async def _listen(asker: Door, ear: Ear, takeover: bool) -> None:
+    import relay_client
+
+    before = await registration(asker, ear.door.name, takeover=takeover)
+    groups = before | {name: values for name, values in ear.groups.items() if values}
+    door, columns, printed = ear.door, width(), 0
+    async with relay_client.connect(door.url, agent=door.name, token=door.token, **groups) as agent:
+        print(f"relay: {door.name} listens at {door.url}; Ctrl-C ends it", file=sys.stderr, flush=True)
+        async for message in agent:
+            put([message_json(message) if ear.as_json else message_line(message, now=now(), width=columns)])
+            printed += 1
+            if printed == ear.count:
+                break  # leaving without an exception acks the message in hand
+
+
+async def registration(asker: Door, name: str, *, takeover: bool) -> dict[str, Any]:
+    """What `name` is registered with, as arguments of `connect`: who registers in its place must not make it lose its
+    address. Empty for a new agent. Raises a ClickException when it has a live session and `takeover` is not given.
+
+    A courtesy, not a lock: who comes online between this look and our registering is still replaced.
+    """
+    if asker.name == name:  # looking must not replace the session it looks for
+        asker = replace(asker, name=f"{name[:120]}-look")
+
+    async def action(agent: "Agent") -> AgentCard | None:
+        return next((card for card in await agent.agents() if card.agent == name), None)
+
+    card = await ask(asker, action)
+    if card is None:
+        return {}
+    if card.status in LIVE and not takeover:
+        raise click.ClickException(
+            f"{name} is online, and this would replace its session; --takeover does that, "
+            f"`relay inbox {name}` only looks"
+        )
+    return {"label": card.label, "tags": card.tags, "caps": card.caps, "channels": card.channels, "meta": card.meta}

@@ -1,0 +1,69 @@
+"""What messages, agents and receipts look like to a program: one JSON object a line, with the wire's field names.
+
+Bytes have no JSON: `body` becomes `body_base64`, `result` becomes `result_base64`.
+"""
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+
+if TYPE_CHECKING:
+    from relay_client import Message, Receipt
+
+
+def json_line(record: dict[str, Any]) -> str:
+    """One record as one line. JSON escapes control characters itself; no character is lost."""
+    return orjson.dumps(record).decode()
+
+
+def struct_record(item: msgspec.Struct) -> dict[str, Any]:
+    """A struct of the wire (AgentCard, StoredMessage) as a JSON-ready dict."""
+    record: dict[str, Any] = msgspec.to_builtins(item, builtin_types=(bytes,))
+    _bytes_as_base64(record, "body")
+    if isinstance(record.get("work"), dict):
+        _bytes_as_base64(record["work"], "result")
+    return record
+
+
+def message_json(message: "Message") -> str:
+    """A live message as a line of JSON, with the field names of `deliver`; what is not set is left out."""
+    record: dict[str, Any] = {
+        "message": message.message,
+        "from": message.sender,
+        "to": message.to,
+        "sent_at": message.sent_at,
+        "thread": message.thread,
+        "attempt": message.attempt,
+        "hops": message.hops,
+        "subject": message.subject,
+        "channel": message.channel,
+        "reply_to": message.reply_to,
+        "intent": message.intent,
+        "content_type": message.content_type,
+        "headers": message.headers or None,
+        "claimable": message.claimable or None,
+        "body": message.body,
+    }
+    _bytes_as_base64(record, "body")
+    return json_line({name: value for name, value in record.items() if value is not None})
+
+
+def receipt_record(receipt: "Receipt") -> dict[str, Any]:
+    """The answer to a send as a JSON-ready dict."""
+    return {
+        "message": receipt.message,
+        "thread": receipt.thread,
+        "recipients": receipt.recipients,
+        "online": receipt.online,
+        "duplicate": receipt.duplicate,
+        "key": receipt.key,
+    }
+
+
+def _bytes_as_base64(record: dict[str, Any], field: str) -> None:
+    value = record.get(field)
+    if isinstance(value, bytes):
+        del record[field]
+        record[f"{field}_base64"] = base64.b64encode(value).decode()

@@ -1,0 +1,174 @@
+"""What messages, agents and receipts look like to a person. Pure: no I/O, no clock; `now` and widths are arguments.
+
+Every text that came from an agent passes `escape`, so a table stays a table and a line stays a line.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from relay_proto.frames import AgentCard, DeliveryState, StoredMessage, WorkState
+
+from .escape import escape
+
+GAP = "  "
+
+
+class Shown(Protocol):
+    """What a message line needs: a live Message has it, and a StoredMessage."""
+
+    @property
+    def message(self) -> int: ...
+    @property
+    def sender(self) -> str: ...
+    @property
+    def to(self) -> str: ...
+    @property
+    def body(self) -> Any: ...
+    @property
+    def sent_at(self) -> int: ...
+    @property
+    def subject(self) -> str | None: ...
+    @property
+    def channel(self) -> str | None: ...
+    @property
+    def claimable(self) -> bool: ...
+
+
+def message_line(message: Shown, *, now: datetime, width: int | None = None, stage: str | None = None) -> str:
+    """`14:03:07  #12  builder → cap:review  [channel] subject: body…`, cut to `width` cells (None: not cut)."""
+    parts = [clock(message.sent_at, now), f"#{message.message}"]
+    if stage is not None:
+        parts.append(stage)
+    parts.append(f"{escape(message.sender)} → {escape(message.to)}")
+    text = body_text(message.body)
+    if message.subject:
+        text = f"{message.subject}: {text}"
+    badges = [f"[{message.channel}]"] if message.channel else []
+    if message.claimable:
+        badges.append("(work)")
+    parts.append(escape(" ".join([*badges, text])))
+    line = GAP.join(parts)
+    return line if width is None else cut(line, width)
+
+
+def body_text(body: str | bytes | None) -> str:
+    """A body as text (not escaped); bytes are only counted."""
+    if isinstance(body, bytes):
+        return f"<{len(body)} bytes>"
+    return body or ""
+
+
+def clock(at: int, now: datetime) -> str:
+    """Local time of `at` (milliseconds since 1970); with the date when it is not today's."""
+    local = datetime.fromtimestamp(at / 1000, tz=UTC).astimezone(now.tzinfo)
+    return local.strftime("%H:%M:%S" if local.date() == now.date() else "%Y-%m-%d %H:%M:%S")
+
+
+def ago(at: int, now: datetime) -> str:
+    """How long before `now`, in its largest unit: `3s`, `12m`, `5h`, `9d`."""
+    seconds = max(0, int(now.timestamp() - at / 1000))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def cells(text: str) -> int:
+    """Columns that `text` takes on a terminal: two for wide East Asian characters and emoji, none for combining."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def cut(text: str, width: int) -> str:
+    """`text` in at most `width` cells; what was cut ends in an ellipsis."""
+    if cells(text) <= width:
+        return text
+    taken = 0
+    for i, char in enumerate(text):
+        taken += cells(char)
+        if taken > width - 1:
+            return f"{text[:i].rstrip()}…"
+    return text
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], width: int | None = None) -> list[str]:
+    """Aligned lines under headings. A column that is empty in every row is left out; lines are cut to `width`."""
+    grid = [[escape(value) for value in row] for row in rows]
+    used = [i for i in range(len(headings)) if any(row[i] for row in grid)]
+    lines = [[headings[i] for i in used], *([row[i] for i in used] for row in grid)]
+    widths = [max(cells(line[i]) for line in lines) for i in range(len(used))]
+    padded = (
+        GAP.join(value + " " * (size - cells(value)) for value, size in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+    return [line if width is None else cut(line, width) for line in padded]
+
+
+def agents_table(cards: Iterable[AgentCard], *, now: datetime, width: int | None = None) -> list[str]:
+    """Who is there, one agent a line."""
+    headings = ("AGENT", "STATUS", "LABEL", "CAPS", "TAGS", "CHANNELS", "MACHINE", "LOAD", "SEEN")
+    rows = (
+        (
+            card.agent,
+            card.status,
+            card.label or "",
+            ",".join(card.caps),
+            ",".join(card.tags),
+            ",".join(card.channels),
+            card.machine or "",
+            "" if card.load is None else f"{card.load:g}",
+            ago(card.last_seen_at, now),
+        )
+        for card in cards
+    )
+    return table(headings, rows, width)
+
+
+def message_page(item: StoredMessage, *, now: datetime, width: int | None = None) -> list[str]:
+    """One message in full: its envelope, its body (indented, so that it can't pose as ours), who has it, its work."""
+    facts: list[tuple[str, str]] = [
+        ("message", f"#{item.message}"),
+        ("from", item.sender),
+        ("to", item.to),
+        ("sent", clock(item.sent_at, now)),
+        ("thread", f"#{item.thread}" + (f", a reply to #{item.reply_to}" if item.reply_to else "")),
+        ("subject", item.subject or ""),
+        ("channel", item.channel or ""),
+        ("intent", item.intent or ""),
+        ("type", item.content_type or ""),
+        *((f"header {name}", value) for name, value in (item.headers or {}).items()),
+    ]
+    lines = [f"{escape(name) + ':':<10}{escape(value)}" for name, value in facts if value]
+    lines.append("")
+    lines.extend(f"    {line}" for line in escape(body_text(item.body), keep="\n\t").split("\n"))
+    if item.work is not None:
+        lines += ["", f"{'work:':<10}{escape(work_text(item.work))}"]
+    if item.deliveries:
+        lines += ["", *deliveries_table(item.deliveries, now=now, width=width)]
+    return lines
+
+
+def work_text(work: WorkState) -> str:
+    """The state of work in one line (not escaped): `claimed by reviewer-2, 41 s left (fence 7, attempt 2)`."""
+    words = str(work.state)
+    if work.holder:
+        words += f" by {work.holder}"
+    if work.lease_left_s is not None:
+        words += f", {work.lease_left_s:.0f} s left"
+    words += f" (fence {work.fence}, attempts {work.attempts})"
+    if work.reason:
+        words += f"; {work.reason}"
+    if work.result is not None:
+        words += f"; result: {body_text(work.result)}"
+    return words
+
+
+def deliveries_table(deliveries: Iterable[DeliveryState], *, now: datetime, width: int | None = None) -> list[str]:
+    """How far a message came at each recipient."""
+    rows = ((one.agent, one.stage, clock(one.at, now), str(one.attempt), one.reason or "") for one in deliveries)
+    return table(("RECIPIENT", "STAGE", "AT", "ATTEMPT", "REASON"), rows, width)

@@ -1,0 +1,178 @@
+"""What the relay delivered, from its arrival until it is settled. Pure: no I/O, no clock.
+
+                          next()                done(), acked(), nacked()
+    arrived() -> waiting ---------> in hand ------------------------------> settled
+                    |                   |
+                    +--- claim_begun ---+--> held --completed, given_back, lost--> settled
+
+Rules
+- The relay delivers at least once. What comes again while a copy of it is waiting or in hand is dropped: the copy that
+  is here stays the valid one.
+- What was dealt with and comes again (its ack was lost with a connection) is dropped and acked again. For this the ids
+  of handled messages are remembered: at least the last HANDLED_MIN, which is many times the credit of a session, so
+  more than can be unacked at the relay.
+- Claimable work is handled only when this agent completed it: after a release or an expiry the relay offers it again,
+  and that offer must come through. So the end of a claim settles the delivery at once. The ack is placed so that it can
+  never hit the *next* offer: before the release, after the failure (that offer comes a backoff later).
+- What comes again while its claim is held here is kept aside, and comes through only if the claim turns out to be lost.
+- Acks are collected; whoever writes takes them all, so that those of one tick make one frame.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from relay_proto.frames import Deliver
+
+HANDLED_MIN: Final = 32_768
+"""Ids of handled messages that are remembered at least; at most twice as many. Two sets take turns: forgetting one id
+at a time would cost more than remembering."""
+
+
+class _Held:
+    """A claim of this agent: its fence, and the newest copy that came while it was held."""
+
+    __slots__ = ("again", "fence")
+
+    def __init__(self, fence: int) -> None:
+        self.fence = fence
+        self.again: Deliver | None = None
+
+
+class Deliveries:
+    """The deliveries of one agent, over all its connections."""
+
+    __slots__ = ("_acks", "_handled", "_handled_before", "_held", "_open", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: deque[Deliver] = deque()
+        self._open: dict[int, Deliver] = {}  # waiting or in hand: the one valid copy of each
+        self._held: dict[int, _Held] = {}
+        self._handled: set[int] = set()
+        self._handled_before: set[int] = set()
+        self._acks: list[int] = []
+
+    def __repr__(self) -> str:
+        return f"Deliveries(open={len(self._open)}, held={sorted(self._held)}, acks={self._acks})"
+
+    @property
+    def has_waiting(self) -> bool:
+        """True when `next()` may have something."""
+        return bool(self._waiting)
+
+    @property
+    def has_acks(self) -> bool:
+        """True when acks wait to be written."""
+        return bool(self._acks)
+
+    # -- from the relay ----------------------------------------------------------------------------------------------
+
+    def arrived(self, frame: Deliver) -> None:
+        """A delivery came: it waits to be asked for, unless it is one that is here or was dealt with."""
+        message = frame.message
+        if message in self._handled or message in self._handled_before:
+            self._acks.append(message)
+        elif message in self._held:
+            self._held[message].again = frame
+        elif message not in self._open:
+            self._open[message] = frame
+            self._waiting.append(frame)
+
+    # -- to the consumer, and what he says ---------------------------------------------------------------------------
+
+    def next(self) -> Deliver | None:
+        """The oldest delivery that waits, now in hand; None when there is none."""
+        while self._waiting:
+            frame = self._waiting.popleft()
+            if self._open.get(frame.message) is frame:  # else it was settled by its id before anyone asked for it
+                return frame
+        return None
+
+    def done(self, frame: Deliver) -> None:
+        """The consumer is through with what he had in hand. Nothing happens when it is settled already or claimed."""
+        message = frame.message
+        if self._open.get(message) is frame and message not in self._held:
+            del self._open[message]
+            self._acks.append(message)
+            if not frame.claimable:
+                self._remember(message)
+
+    def gave_up(self, frame: Deliver) -> bool:
+        """The consumer failed with what he had in hand: True when it is to be nacked (not settled, not claimed)."""
+        message = frame.message
+        if self._open.get(message) is not frame or message in self._held:
+            return False
+        del self._open[message]
+        return True
+
+    def acked(self, messages: Iterable[int], stage: Literal["surfaced", "done"]) -> None:
+        """The consumer acks by id, in a frame of his own."""
+        if stage == "done":
+            for message in messages:
+                frame = self._open.pop(message, None)
+                if frame is not None and not frame.claimable:
+                    self._remember(message)
+
+    def nacked(self, message: int) -> None:
+        """The consumer nacks by id, in a frame of his own: it may come again."""
+        self._open.pop(message, None)
+        self._handled.discard(message)
+        self._handled_before.discard(message)
+
+    def take_acks(self) -> list[int]:
+        """The ids to ack as done, in order; they are then the caller's to write."""
+        acks, self._acks = self._acks, []
+        return acks
+
+    # -- claims ------------------------------------------------------------------------------------------------------
+
+    def fence_held(self, message: int) -> int | None:
+        """The fence under which this agent holds the message, as far as it knows; None when it does not."""
+        held = self._held.get(message)
+        return None if held is None else held.fence
+
+    def claim_begun(self, message: int, fence: int) -> None:
+        """The relay gave us the claim."""
+        self._held[message] = _Held(fence)
+
+    def claim_refused(self, message: int) -> None:
+        """Someone else has it, or its work is over: this offer is spent. The next offer of it is a new delivery."""
+        if message not in self._held:
+            self._settle(message)
+
+    def completed(self, message: int) -> None:
+        """The relay took our result: we want to see this message never again."""
+        self._held.pop(message, None)
+        self._settle(message)
+        self._remember(message)
+
+    def given_back(self, message: int, fence: int) -> None:
+        """We release or fail the claim of this fence: what comes from now on is a new offer."""
+        held = self._held.get(message)
+        if held is None or held.fence == fence:
+            self._held.pop(message, None)
+            self._settle(message)
+
+    def lost(self, message: int, fence: int) -> None:
+        """The claim of this fence is not ours any more. A copy that came meanwhile is the new offer."""
+        held = self._held.get(message)
+        if held is None or held.fence != fence:
+            return
+        del self._held[message]
+        if held.again is None:
+            self._settle(message)
+        else:
+            self._open[message] = held.again
+            self._waiting.append(held.again)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _settle(self, message: int) -> None:
+        if self._open.pop(message, None) is not None:
+            self._acks.append(message)
+
+    def _remember(self, message: int) -> None:
+        self._handled.add(message)
+        if len(self._handled) >= HANDLED_MIN:
+            self._handled_before = self._handled
+            self._handled = set()

@@ -1,0 +1,126 @@
+"""What an agent's calls give back: messages, receipts, pages."""
+
+from typing import TYPE_CHECKING, Generic, Literal, TypedDict, TypeVar, Unpack
+
+from relay_proto.frames import Body, Deliver, Intent
+
+if TYPE_CHECKING:
+    from .agent import Agent
+
+Item = TypeVar("Item")
+
+_REPR_BODY_CHARS = 60
+
+
+class SendOptions(TypedDict, total=False):
+    """The keyword arguments of `Agent.send` that `Message.reply` passes on."""
+
+    subject: str | None
+    channel: str | None
+    thread: int | None
+    intent: Intent | None
+    content_type: str | None
+    headers: dict[str, str] | None
+    key: str | None
+    claimable: bool
+    hold: bool
+    ttl_s: float | None
+    delay_s: float | None
+    priority: int | None
+    supersedes: int | None
+    expect_reply_s: float | None
+    timeout_s: float | None
+
+
+class Receipt:
+    """What the relay answered to a send, after it had the message on disk.
+
+    message: its id. thread: the id of the thread's root. recipients: how many inboxes it went to; 0 for a group that
+    nobody is in. online: how many of these were connected. duplicate: the key was accepted before, and this is that
+    answer again (normal after a reconnect). key: the one given, or the automatic one.
+    """
+
+    __slots__ = ("duplicate", "key", "message", "online", "recipients", "thread")
+
+    def __init__(self, message: int, thread: int, recipients: int, online: int, duplicate: bool, key: str) -> None:
+        self.message = message
+        self.thread = thread
+        self.recipients = recipients
+        self.online = online
+        self.duplicate = duplicate
+        self.key = key
+
+    def __repr__(self) -> str:
+        again = ", duplicate" if self.duplicate else ""
+        return f"Receipt({self.message}, thread={self.thread}, {self.online}/{self.recipients} online{again})"
+
+
+class Page(Generic[Item]):
+    """One page of a list. `next`: pass it as `after` for the page behind it; None at the end."""
+
+    __slots__ = ("items", "next")
+
+    def __init__(self, items: list[Item], next: int | str | None) -> None:
+        self.items = items
+        self.next = next
+
+    def __repr__(self) -> str:
+        return f"Page({len(self.items)} items, next={self.next!r})"
+
+
+class Message:
+    """One message that was delivered to this agent. The fields are the protocol's.
+
+    message: its id. sender: stamped by the relay. to: the target as the sender wrote it. thread: id of the thread's
+    root. sent_at: ms since 1970. attempt: 1, then more with each time it came again. hops: replies between it and the
+    root. claimable: it is work; take it with `agent.claim(message)`.
+    """
+
+    __slots__ = (
+        "_agent", "_frame", "attempt", "body", "channel", "claimable", "content_type", "headers", "hops", "intent",
+        "message", "reply_to", "sender", "sent_at", "subject", "thread", "to",
+    )  # fmt: skip
+
+    def __init__(self, agent: "Agent", frame: Deliver) -> None:
+        self._agent = agent
+        self._frame = frame
+        self.message = frame.message
+        self.sender = frame.sender
+        self.to = frame.to
+        self.body: Body = frame.body
+        self.subject = frame.subject
+        self.channel = frame.channel
+        self.thread = frame.thread
+        self.reply_to = frame.reply_to
+        self.intent = frame.intent
+        self.content_type = frame.content_type
+        self.headers: dict[str, str] = frame.headers or {}
+        self.claimable = frame.claimable
+        self.sent_at = frame.sent_at
+        self.attempt = frame.attempt
+        self.hops = frame.hops
+
+    def __repr__(self) -> str:
+        body = self.body if len(self.body) <= _REPR_BODY_CHARS else self.body[: _REPR_BODY_CHARS - 3]
+        more = "" if body is self.body else f"... ({len(self.body)})"
+        work = ", claimable" if self.claimable else ""
+        return f"Message({self.message} from {self.sender!r} to {self.to!r}{work}: {body!r}{more})"
+
+    async def reply(self, body: Body, **options: Unpack[SendOptions]) -> Receipt:
+        """Send to this message's sender, in its thread. Options, answer and errors are those of `Agent.send`."""
+        return await self._agent.send(self.sender, body, reply_to=self.message, **options)
+
+    async def ack(self, stage: Literal["surfaced", "done"] = "done") -> None:
+        """Tell the relay how far this message came, and wait until it has that on disk.
+
+        `done` settles it: the loop then leaves it alone. `surfaced` does not: it says that it stands in front of the
+        model.
+        """
+        await self._agent.ack([self.message], stage)
+
+    async def nack(self, reason: str, retry: bool = True, delay_s: float | None = None) -> None:
+        """Tell the relay that this message was not dealt with; the loop then leaves it alone.
+
+        With `retry` it comes again after `delay_s` (default: the relay's backoff), else it is over.
+        """
+        await self._agent.nack(self.message, reason, retry, delay_s)

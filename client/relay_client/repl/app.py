@@ -1,0 +1,61 @@
+"""The `relay-repl` command: its options, and which of its two faces it shows."""
+
+import sys
+
+import click
+
+from relay_proto import limits
+from relay_proto.version import __version__
+
+from ..cli import failure
+from ..cli.door import COMMAND_TIMEOUT_S, DEFAULT_URL, Door, check_agent, default_name, run
+from ..cli.listen import registration
+from ..cli.output import now, put, width
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.argument("url", metavar="[URL]", envvar="RELAY_URL", default=DEFAULT_URL)
+@click.option(
+    "--agent", "name", callback=check_agent, metavar="NAME", help="Which agent you are.  [default: USER@HOST]"
+)
+@click.option("--token", envvar="RELAY_TOKEN", metavar="TOKEN", help="What lets you in.  [env: RELAY_TOKEN]")
+@click.option("--takeover", is_flag=True, help="Replace the live session when the agent is online.")
+@click.version_option(__version__, prog_name="relay-repl", message="%(prog)s %(version)s")
+def repl(url: str, name: str | None, token: str | None, takeover: bool) -> None:
+    """Talk to the relay at URL (else RELAY_URL, else http://localhost:4850) as an agent. Type help when inside.
+
+    Without a terminal: one command a line from stdin, ending at the first error with its exit code.
+    """
+    door = Door(url, token, name or default_name(), COMMAND_TIMEOUT_S)
+    run(open_desk(door, takeover=takeover))
+
+
+async def open_desk(door: Door, *, takeover: bool) -> None:
+    """Registers and shows the prompt, or does the script on stdin."""
+    import relay_client
+
+    from .desk import Desk
+    from .script import run_script
+
+    before = await registration(door, door.name, takeover=takeover)
+    interactive = sys.stdin.isatty()
+    credit = limits.CREDIT_MAX if interactive else 1  # unread messages stay unacked; a script reads none of them
+    async with relay_client.connect(door.url, agent=door.name, token=door.token, credit=credit, **before) as agent:
+        desk = Desk(agent, show=put, now=now, width=width)
+        if not interactive:
+            return await run_script(desk)
+        from .screen import Screen  # prompt-toolkit: only where there is a terminal
+
+        put([f"relay-repl {__version__}: you are {door.name} at {door.url}. help lists the commands, Ctrl-D leaves."])
+        await Screen(desk, door.url).run()
+        if desk.fences:
+            put([f"given back: {', '.join(f'#{message}' for message in desk.fences)}"])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; gives the exit code (`sys.argv` when no arguments are given)."""
+    return failure.guard("relay-repl", lambda: repl.main(args=arguments, prog_name="relay-repl", standalone_mode=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Who may come in: tokens, and the Host and Origin checks that keep web pages out.
+
+A relay on loopback without a token is open to local processes. It must not be open to the web pages that the same
+machine's browser shows: a page can make the browser open a WebSocket to localhost (cross-site WebSocket hijacking) or
+point its own host name at 127.0.0.1 (DNS rebinding). Browsers always send Origin on an upgrade and can't forge Host;
+agents send no Origin. So: Host must be one of ours, and an Origin, if there is one, must be on the list.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Collection
+from typing import Final
+
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address to bind that only this machine can reach."""
+    return host in LOOPBACK_HOSTS or host.startswith("127.")
+
+
+def token_digest(token: str) -> bytes:
+    """What is kept of a token: its SHA-256. The token itself is never stored or logged."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def token_matches(given: str | None, digest: bytes | None) -> bool:
+    """True when no token is asked for, or the given one is it. Takes the same time wherever they differ."""
+    if digest is None:
+        return True
+    return given is not None and hmac.compare_digest(hashlib.sha256(given.encode(errors="replace")).digest(), digest)
+
+
+def bearer(authorization: str | None) -> str | None:
+    """The token of an `Authorization: Bearer` header, or None."""
+    if authorization is None:
+        return None
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def host_allowed(host: str | None, allowed: Collection[str]) -> bool:
+    """True when the Host header (its port aside) names this relay. `*` in the list allows any."""
+    if "*" in allowed:
+        return True
+    return host is not None and _without_port(host).lower() in allowed
+
+
+def origin_allowed(origin: str | None, allowed: Collection[str]) -> bool:
+    """True when there is no Origin (not a browser), or it is on the list. `*` in the list allows any."""
+    return origin is None or "*" in allowed or origin.lower() in allowed
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.rpartition(":")[0] if host.count(":") == 1 else host

@@ -1,0 +1,316 @@
+"""The desk, inwards: one frame in, one command out.
+
+What comes here has been read and checked by the codec. The broker asks, in this order: is the session registered, may
+it do this, who is it for; then it writes down a command for the next turn. Nothing is decided here that must be true
+for everyone (claims, keys, epochs): the store decides that, and `post.py` says what it decided.
+
+Questions about the directory are answered at once, from memory; questions about messages wait for the turn they came
+with, so that who asks sees what it just did.
+
+There is no I/O and no clock here: `now` is an argument, monotonic seconds.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from relay_proto import frames as wire
+from relay_proto import limits
+from relay_proto.codec import Refusal
+from relay_proto.errors import BadRequest, CloseCode, NotRegistered, RelayError, Unauthorized
+from relay_proto.targets import TargetKind, parse_target
+from relay_proto.version import __version__
+
+from .access import token_matches
+from .deadlines import Deadlines
+from .directory import Directory
+from .leases import Lease, Leases
+from .listing import agents_page
+from .session import REFILL_BYTES_MAX, Session
+from .store import interface as ask
+from .target import recipients
+
+PAGE_BYTES_MAX: Final = limits.MESSAGE_BYTES_MAX - 4096
+"""What the items of a page may take of one WebSocket message."""
+
+LIMITS: Final = {
+    "message_bytes": limits.MESSAGE_BYTES_MAX,
+    "frames": limits.FRAMES_MAX,
+    "body_bytes": limits.BODY_BYTES_MAX,
+    "result_bytes": limits.RESULT_BYTES_MAX,
+    "credit": limits.CREDIT_MAX,
+    "messages_per_ack": limits.MESSAGES_MAX,
+    "page": limits.PAGE_MAX,
+}
+SERVER: Final = wire.ServerInfo(name="relay", version=__version__, protocol=limits.PROTOCOL_VERSION)
+
+
+class Broker:
+    """All sessions, the directory, and the commands of the next turn."""
+
+    def __init__(self, deadlines: Deadlines, token_digest: bytes | None = None) -> None:
+        self.directory = Directory()
+        self.deadlines = deadlines
+        self.leases = Leases(self.directory, deadlines, self._on_silence)
+        self.sessions: dict[str, Session] = {}
+        """The one live session of each connected agent."""
+        self.commands: list[ask.Command] = []
+        self.questions: list[ask.Question] = []
+        self.speaking: list[Session] = []
+        """Sessions with frames to write. A session may stand here twice; writing nothing is free."""
+        self._token_digest = token_digest
+        self._due_at: int | None = None
+        self._handlers: dict[type[Any], Callable[[Session, str, Any, float], None]] = {
+            wire.Send: self._send,
+            wire.Ack: self._ack,
+            wire.Nack: self._nack,
+            wire.Heartbeat: self._heartbeat,
+            wire.Claim: self._claim,
+            wire.Renew: self._renew,
+            wire.Release: self._release,
+            wire.Complete: self._complete,
+            wire.Fail: self._fail,
+            wire.Update: self._update,
+            wire.Agents: self._agents,
+            wire.Inbox: self._inbox,
+            wire.GetMessage: self._message,
+            wire.Receipts: self._receipts,
+            wire.Bye: self._bye,
+            wire.Register: self._register_again,
+        }
+
+    def start(self, snapshot: ask.Snapshot, now: float, now_ms: int) -> None:
+        """Rebuild memory from the store: agents, and one full fresh lease for each claim that was held."""
+        for row in snapshot.agents:
+            agent = self.directory.ensure(row.agent)
+            self.directory.describe(agent, row.label, row.tags, row.caps, row.channels)
+            agent.machine, agent.meta = row.machine, row.meta
+            agent.instance, agent.epoch, agent.last_seen_at = row.instance, row.epoch, row.last_seen_at
+        for claim in snapshot.claims:
+            self.leases.hold(claim.message, claim.agent, claim.epoch, claim.fence, claim.lease_s, now)
+        self.wake_at(snapshot.due_at, now, now_ms)
+
+    def take(self, commands_max: int) -> tuple[list[ask.Command], list[ask.Question]]:
+        """What the next turn decides, and what is to be looked up after it."""
+        commands, self.commands = self.commands[:commands_max], self.commands[commands_max:]
+        if self.commands:
+            return commands, []  # the questions may be about what is left over
+        questions, self.questions = self.questions, []
+        return commands, questions
+
+    # -- frames ----------------------------------------------------------------------------------------------------
+
+    def receive(self, session: Session, batch: list[Any], now: float) -> None:
+        """The frames of one WebSocket message, in order."""
+        if session.agent is not None:
+            self.directory.agents[session.agent].heard_at = now
+        for frame in batch:
+            if session.close is not None:
+                return
+            if type(frame) is Refusal:
+                self.refuse(session, frame.re, frame.error)
+            elif session.agent is not None:
+                self._handlers[type(frame)](session, session.agent, frame, now)
+            elif session.registering:
+                assert session.held is not None
+                session.held.append(frame)
+            else:
+                self._open(session, frame)
+
+    def refuse(self, session: Session, re: int | None, error: RelayError) -> None:
+        """Answer a frame with an error."""
+        session.say(
+            wire.Error(
+                re=re,
+                code=error.code,
+                message=error.message,
+                retry_after_s=error.retry_after_s,
+                detail=error.detail or None,
+            )
+        )
+        self.speaking.append(session)
+
+    def dismiss(self, session: Session, re: int | None, error: RelayError, close_code: int) -> None:
+        """Answer with an error and end the connection: the peer can't be served or trusted."""
+        self.refuse(session, re, error)
+        session.close = (close_code, error.code)
+
+    def _open(self, session: Session, frame: Any) -> None:
+        if type(frame) is not wire.Register:
+            re = getattr(frame, "id", None)
+            early = NotRegistered(f"the first frame is {_op(frame)}; it must be register")
+            return self.dismiss(session, re, early, CloseCode.BAD_FRAME)
+        if not session.authorised and not token_matches(frame.token, self._token_digest):
+            what = "is wrong" if frame.token is not None else "is missing"
+            denied = Unauthorized(f"the token {what}; this relay asks for one (`token`, or Authorization: Bearer)")
+            return self.dismiss(session, frame.id, denied, CloseCode.UNAUTHORIZED)
+        session.registering = True
+        session.held = []
+        session.credit = frame.credit
+        session.instance = frame.instance if frame.instance is not None else session.name
+        self.commands.append(ask.PutAgent(session, frame.id, frame, session.instance))
+        previous = self.sessions.get(frame.agent)
+        if previous is not None:
+            # What the old session was given and did not ack comes to the new one as another attempt.
+            pushed = list(previous.unacked)
+            self.commands.append(ask.LeaveAgent(None, None, frame.agent, previous.epoch, pushed, False))
+        session.refilling = True
+        self.commands.append(ask.Refill(session, None, frame.agent, 0, frozenset(), session.credit, REFILL_BYTES_MAX))
+
+    def _register_again(self, session: Session, agent: str, frame: wire.Register, now: float) -> None:
+        self.refuse(session, frame.id, BadRequest(f"this connection is registered as {agent}; use update to change it"))
+
+    def _send(self, session: Session, agent: str, frame: wire.Send, now: float) -> None:
+        try:
+            refuse_unserved(frame)
+            target = parse_target(frame.to)
+            names = recipients(self.directory, target, agent, frame.hold)
+        except RelayError as error:
+            return self.refuse(session, frame.id, error)
+        if target.kind is TargetKind.AGENT:
+            online = 1 if names[0] in self.sessions else 0
+        else:
+            online = sum(name in self.sessions for name in names)
+        self.commands.append(ask.PutMessage(session, frame.id, agent, frame, names, online))
+
+    def _ack(self, session: Session, agent: str, frame: wire.Ack, now: float) -> None:
+        self.commands.append(ask.AckMessages(session, frame.id, agent, frame.messages, frame.stage))
+        if frame.stage == "done":
+            session.unacked.difference_update(frame.messages)
+            self.refill(session)
+
+    def _nack(self, session: Session, agent: str, frame: wire.Nack, now: float) -> None:
+        self.commands.append(ask.NackMessage(session, frame.id, agent, frame))
+        session.unacked.discard(frame.message)
+        self.refill(session)
+
+    def _heartbeat(self, session: Session, agent: str, frame: wire.Heartbeat, now: float) -> None:
+        known = self.directory.agents[agent]
+        if frame.status is not None:
+            known.status = frame.status
+        if frame.load is not None:
+            known.load = frame.load
+        if frame.id is not None:
+            self._answer(session, wire.Ok(re=frame.id))
+
+    def _claim(self, session: Session, agent: str, frame: wire.Claim, now: float) -> None:
+        lease_s = limits.LEASE_S_DEFAULT if frame.lease_s is None else float(frame.lease_s)
+        self.commands.append(ask.ClaimWork(session, frame.id, agent, session.epoch, frame.message, lease_s))
+
+    def _renew(self, session: Session, agent: str, frame: wire.Renew, now: float) -> None:
+        lease_s = None if frame.lease_s is None else float(frame.lease_s)
+        self.commands.append(
+            ask.RenewWork(session, frame.id, agent, session.epoch, frame.message, frame.fence, lease_s)
+        )
+
+    def _release(self, session: Session, agent: str, frame: wire.Release, now: float) -> None:
+        self.commands.append(ask.ReleaseWork(session, frame.id, agent, frame.message, frame.fence))
+
+    def _complete(self, session: Session, agent: str, frame: wire.Complete, now: float) -> None:
+        self.commands.append(ask.CompleteWork(session, frame.id, agent, frame.message, frame.fence, frame.result))
+
+    def _fail(self, session: Session, agent: str, frame: wire.Fail, now: float) -> None:
+        self.commands.append(
+            ask.FailWork(session, frame.id, agent, frame.message, frame.fence, frame.reason, frame.retry)
+        )
+
+    def _update(self, session: Session, agent: str, frame: wire.Update, now: float) -> None:
+        self.commands.append(ask.ChangeAgent(session, frame.id, agent, frame))
+
+    def _inbox(self, session: Session, agent: str, frame: wire.Inbox, now: float) -> None:
+        self.questions.append(
+            ask.InboxPage(
+                session, frame.id, frame.agent or agent, frame.limit, frame.after or 0, frame.channel, frame.unread,
+                PAGE_BYTES_MAX,
+            )
+        )  # fmt: skip
+
+    def _message(self, session: Session, agent: str, frame: wire.GetMessage, now: float) -> None:
+        self.questions.append(ask.OneMessage(session, frame.id, frame.message))
+
+    def _receipts(self, session: Session, agent: str, frame: wire.Receipts, now: float) -> None:
+        self.questions.append(ask.DeliveriesOf(session, frame.id, frame.message))
+
+    def _agents(self, session: Session, agent: str, frame: wire.Agents, now: float) -> None:
+        items, after = agents_page(self.directory, frame, now, PAGE_BYTES_MAX)
+        self._answer(session, wire.Ok(re=frame.id, items=items, next=after))
+
+    def _bye(self, session: Session, agent: str, frame: wire.Bye, now: float) -> None:
+        self._part(session, agent, left=True)
+        session.close = (1000, "")
+        self.speaking.append(session)
+
+    # -- what happens to sessions and with time ------------------------------------------------------------------------
+
+    def lost(self, session: Session) -> None:
+        """The connection is gone. Idempotent."""
+        if session.lost:
+            return
+        session.lost = True
+        if session.agent is not None:
+            self._part(session, session.agent, left=False)
+
+    def refill(self, session: Session) -> None:
+        """Fetch what waits in the store, if there is credit for it and nobody fetches it yet."""
+        if not session.wants_refill() or session.agent is None:
+            return
+        after, holding = session.pushed_to, frozenset[int]()
+        if session.rescan:
+            after, holding = 0, frozenset(session.unacked)
+            session.rescan = False
+        session.refilling = True
+        room = session.credit - len(session.unacked)
+        self.commands.append(ask.Refill(session, None, session.agent, after, holding, room, REFILL_BYTES_MAX))
+
+    def wake_at(self, due_at: int | None, now: float, now_ms: int) -> None:
+        """Something waits until `due_at` (ms since 1970): ripen then, unless an earlier wake is on its way."""
+        if due_at is not None and (self._due_at is None or due_at < self._due_at):
+            self._due_at = due_at
+            self.deadlines.add(now + max(0.0, (due_at - now_ms) / 1000), self._on_due, due_at)
+
+    def _on_due(self, due_at: int, now: float) -> None:
+        if self._due_at == due_at:
+            self._due_at = None
+            self.commands.append(ask.Ripen(None, None))
+
+    def _on_silence(self, lease: Lease, now: float) -> float | None:
+        if self.leases.get(lease.message) is not lease:
+            return None
+        ends_at = lease.ends_at(self.directory)
+        if now < ends_at:
+            return ends_at
+        self.commands.append(ask.ExpireWork(None, None, lease.message, lease.fence))
+        return None
+
+    def _part(self, session: Session, agent: str, left: bool) -> None:
+        if self.sessions.get(agent) is not session:
+            return  # another session took over, and took note of what this one held
+        del self.sessions[agent]
+        known = self.directory.agents[agent]
+        known.connected = False
+        known.left = left
+        self.commands.append(ask.LeaveAgent(None, None, agent, session.epoch, list(session.unacked), left))
+        session.unacked.clear()
+
+    def _answer(self, session: Session, frame: wire.Ok) -> None:
+        session.say(frame)
+        self.speaking.append(session)
+
+
+def refuse_unserved(frame: wire.Send) -> None:
+    """Raises BadRequest for a field of the contract that this version does not serve yet: better than to ignore it."""
+    if (
+        frame.ttl_s is None
+        and frame.delay_s is None
+        and frame.priority is None
+        and frame.supersedes is None
+        and frame.expect_reply_s is None
+    ):
+        return
+    for field in wire.UNSERVED_SEND_FIELDS:
+        value = getattr(frame, field)
+        if value is not None:
+            raise BadRequest(f"{field} is {value}; this version of the relay does not serve it, leave it out")
+
+
+def _op(frame: Any) -> str:
+    return str(frame.__struct_config__.tag)

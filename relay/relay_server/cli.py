@@ -1,0 +1,161 @@
+"""`relay serve`: options and environment in, one daemon, an exit status out."""
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+
+from relay_proto import limits
+
+from .config import Config, ConfigError
+from .exits import EXIT_STORE
+from .store.interface import StoreRefused
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, envvar="RELAY_HOST", help="Address to bind.")
+@click.option(
+    "--port",
+    default=limits.DEFAULT_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    envvar="RELAY_PORT",
+    help="Port for WebSocket and HTTP; 0 takes a free one.",
+)
+@click.option(
+    "--data",
+    default="data",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="RELAY_DATA",
+    help="Folder that holds everything; made when missing, for its owner only.",
+)
+@click.option("--token", envvar="RELAY_TOKEN", help="Ask every client for this token (better set as RELAY_TOKEN).")
+@click.option("--allow-unauth", is_flag=True, envvar="RELAY_ALLOW_UNAUTH", help="Serve other machines without a token.")
+@click.option("--allow-host", multiple=True, envvar="RELAY_ALLOW_HOSTS", help="A host name this relay answers to.")
+@click.option("--allow-origin", multiple=True, envvar="RELAY_ALLOW_ORIGINS", help="An origin of web pages let in.")
+@click.option(
+    "--register-timeout",
+    default=limits.REGISTER_S,
+    show_default=True,
+    type=click.FloatRange(0.05, 60),
+    envvar="RELAY_REGISTER_TIMEOUT",
+    help="Seconds a connection has to register.",
+)
+@click.option(
+    "--ping-interval",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(0.05, 3600),
+    envvar="RELAY_PING_INTERVAL",
+    help="Seconds of silence before a ping; twice that before a silent peer is cut.",
+)
+@click.option("--log-json", is_flag=True, envvar="RELAY_LOG_JSON", help="Log lines as JSON.")
+def serve(
+    host: str,
+    port: int,
+    data: Path,
+    token: str | None,
+    allow_unauth: bool,
+    allow_host: tuple[str, ...],
+    allow_origin: tuple[str, ...],
+    register_timeout: float,
+    ping_interval: float,
+    log_json: bool,
+) -> None:
+    """Run the relay until SIGTERM or Ctrl-C.
+
+    Exit status: 0 stopped, 1 could not start, 2 usage, 70 a fault of its own, 74 the disk failed.
+    """
+    try:
+        config = Config(
+            host=host,
+            port=port,
+            data=data,
+            token=token,
+            allow_unauth=allow_unauth,
+            allow_hosts=allow_host,
+            allow_origins=allow_origin,
+            register_s=register_timeout,
+            handshake_s=limits.HANDSHAKE_S,
+            ping_s=ping_interval,
+            pong_s=ping_interval,
+        )
+    except ConfigError as exc:
+        raise click.UsageError(str(exc)) from None
+    configure_log(log_json)
+    status = run_daemon(config)
+    if status == EXIT_STORE:
+        # A normal exit would close the database, and so write to a disk that has just failed.
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
+def configure_log(as_json: bool) -> None:
+    """Log lines to stderr: key=value for people, JSON for machines."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info if as_json else _keep,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _keep(logger: Any, method: str, event: Any) -> Any:
+    return event
+
+
+def run_daemon(config: Config) -> int:
+    """Run one daemon in this process and give its exit status."""
+    from .server import Relay
+
+    raise_descriptor_limit()
+    # Per-message objects die by reference count; the collector only has cycles of closed connections to find.
+    gc.set_threshold(20_000, 20, 50)
+
+    async def main() -> int:
+        relay = Relay(config)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, relay.stop)
+        return await relay.run()
+
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(main())
+    except StoreRefused as exc:
+        click.echo(f"relay: {exc}", err=True)
+        return 1
+    except OSError as exc:
+        click.echo(f"relay: can't listen on {config.host}:{config.port}: {exc.strerror or exc}", err=True)
+        return 1
+
+
+def loop_factory() -> Any:
+    """uvloop where it installs, asyncio's own loop elsewhere."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def raise_descriptor_limit() -> None:
+    """One agent is one descriptor: take all that the system gives."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

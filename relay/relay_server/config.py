@@ -1,0 +1,68 @@
+"""What can be set about a daemon, and what it refuses to start with."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from relay_proto import limits
+
+from .access import LOOPBACK_HOSTS, is_loopback
+
+
+class ConfigError(Exception):
+    """The settings can't be used together; the text says which and what would be right."""
+
+
+@dataclass(slots=True)
+class Config:
+    """Settings of one daemon. Durations are seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = limits.DEFAULT_PORT
+    """0 takes a free one; the log line says which."""
+    data: Path = field(default_factory=lambda: Path("data"))
+    token: str | None = None
+    allow_unauth: bool = False
+    """Serve other machines without a token. Whoever can reach the port can then read and send everything."""
+    allow_hosts: tuple[str, ...] = ()
+    """Host names (without port) this relay answers to, besides loopback's and the address it is bound to; * for any."""
+    allow_origins: tuple[str, ...] = ()
+    """Origins of web pages that may connect (https://dash.example); * for any."""
+    register_s: float = limits.REGISTER_S
+    handshake_s: float = limits.HANDSHAKE_S
+    ping_s: float = 20.0
+    """Silence on a socket after which it is pinged."""
+    pong_s: float = 20.0
+    """How long a ping may stay unanswered before the socket is given up."""
+    close_s: float = 5.0
+    """How long a peer may take over the closing handshake."""
+    stop_s: float = 4.0
+    """How long a stop may take to say goodbye; what is not gone then is cut."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"port is {self.port}; it must be 0 to 65535")
+        if self.token is not None and not 16 <= len(self.token) <= limits.TOKEN_CHARS_MAX:
+            raise ConfigError(
+                f"the token has {len(self.token)} characters; it must have 16 to {limits.TOKEN_CHARS_MAX} "
+                "(python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes one)"
+            )
+        if not is_loopback(self.host) and self.token is None and not self.allow_unauth:
+            raise ConfigError(
+                f"host is {self.host}, which other machines can reach, and there is no token: "
+                "set --token (or RELAY_TOKEN), bind 127.0.0.1, or say --allow-unauth if everyone may come in"
+            )
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """What a Host header may name."""
+        own = set(LOOPBACK_HOSTS) | {host.lower() for host in self.allow_hosts}
+        if self.host in ("0.0.0.0", "::", ""):
+            # Bound to every address, and asked for a token (or told that it needs none): any name may lead here.
+            own.add("*")
+        else:
+            own.add(f"[{self.host.lower()}]" if ":" in self.host else self.host.lower())
+        return frozenset(own)
+
+    @property
+    def origins(self) -> frozenset[str]:
+        return frozenset(origin.lower().rstrip("/") for origin in self.allow_origins)

@@ -1,0 +1,140 @@
+"""The directory: every agent the relay knows, with the indexes that targets are resolved by.
+
+It is a cache of the store's `agents` table plus what only memory can know (is it connected, when was it heard of), and
+is rebuilt from the store at start. Lookups by tag, capability, channel and label are sets, so what a message costs does
+not grow with the number of agents it is not for.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, Final
+
+from relay_proto.frames import AgentCard, Presence, Status
+
+from .presence import presence
+
+SUGGESTIONS_MAX: Final = 3
+SUGGEST_FROM_MAX: Final = 512
+"""Names compared when an unknown agent was addressed: a typo must not cost more than a message."""
+
+
+class Agent:
+    """One agent: what it said of itself, and what the relay sees. `heard_at` is on the monotonic clock, seconds."""
+
+    __slots__ = (
+        "agent", "caps", "channels", "connected", "epoch", "heard_at", "instance", "label", "last_seen_at", "left",
+        "load", "machine", "meta", "status", "tags",
+    )  # fmt: skip
+
+    def __init__(self, agent: str) -> None:
+        self.agent = agent
+        self.label: str | None = None
+        self.tags: tuple[str, ...] = ()
+        self.caps: tuple[str, ...] = ()
+        self.channels: tuple[str, ...] = ()
+        self.machine: str | None = None
+        self.meta: dict[str, Any] | None = None
+        self.status: Status | None = None
+        self.load: int | float | None = None
+        self.instance = ""
+        self.epoch = 0
+        self.last_seen_at = 0
+        self.heard_at = float("-inf")
+        self.connected = False
+        self.left = False
+
+    def presence(self, now: float) -> Presence:
+        return presence(self.connected, self.status, self.heard_at, self.left, now)
+
+    def card(self, now: float) -> AgentCard:
+        """The agent as the `agents` op shows it."""
+        return AgentCard(
+            agent=self.agent,
+            status=self.presence(now),
+            epoch=self.epoch,
+            last_seen_at=self.last_seen_at,
+            label=self.label,
+            tags=list(self.tags),
+            caps=list(self.caps),
+            channels=list(self.channels),
+            machine=self.machine,
+            meta=self.meta or {},
+            load=self.load,
+        )
+
+    def __repr__(self) -> str:
+        return f"Agent({self.agent!r}, epoch={self.epoch}, connected={self.connected})"
+
+
+class Directory:
+    """All known agents by id, and by tag, capability, channel and label."""
+
+    __slots__ = ("_names", "agents", "by_cap", "by_channel", "by_label", "by_tag")
+
+    def __init__(self) -> None:
+        self.agents: dict[str, Agent] = {}
+        self.by_tag: dict[str, set[str]] = {}
+        self.by_cap: dict[str, set[str]] = {}
+        self.by_channel: dict[str, set[str]] = {}
+        self.by_label: dict[str, set[str]] = {}
+        self._names: list[str] | None = None
+
+    def get(self, agent: str) -> Agent | None:
+        return self.agents.get(agent)
+
+    def ensure(self, agent: str) -> Agent:
+        """The agent of this id, added when it is new."""
+        known = self.agents.get(agent)
+        if known is None:
+            known = self.agents[agent] = Agent(agent)
+            self._names = None
+        return known
+
+    def describe(
+        self, agent: Agent, label: str | None, tags: Iterable[str], caps: Iterable[str], channels: Iterable[str]
+    ) -> None:
+        """Set what the agent is found by; the indexes follow."""
+        labels, new_labels = (agent.label,) if agent.label else (), (label,) if label else ()
+        agent.label = label
+        _reindex(self.by_label, agent.agent, labels, new_labels)
+        new_tags, new_caps, new_channels = (
+            tuple(dict.fromkeys(tags)),
+            tuple(dict.fromkeys(caps)),
+            tuple(dict.fromkeys(channels)),
+        )
+        _reindex(self.by_tag, agent.agent, agent.tags, new_tags)
+        _reindex(self.by_cap, agent.agent, agent.caps, new_caps)
+        _reindex(self.by_channel, agent.agent, agent.channels, new_channels)
+        agent.tags, agent.caps, agent.channels = new_tags, new_caps, new_channels
+
+    def names(self) -> list[str]:
+        """All ids, sorted; the list is kept until an agent is added, so don't change it."""
+        if self._names is None:
+            self._names = sorted(self.agents)
+        return self._names
+
+    def suggestions(self, name: str) -> list[str]:
+        """Up to SUGGESTIONS_MAX ids (or labels' owners) that look like `name`, best first."""
+        lowered = name.lower()
+        near = [known for known in self.names() if known[:2].lower() == lowered[:2] or lowered in known.lower()]
+        near = near[:SUGGEST_FROM_MAX] or self.names()[:SUGGEST_FROM_MAX]
+        by_lower = {known.lower(): known for known in near}
+        close = difflib.get_close_matches(lowered, by_lower, n=SUGGESTIONS_MAX, cutoff=0.6)
+        inside = [low for low in by_lower if lowered in low and low not in close]
+        found = [by_lower[low] for low in (*close, *inside)][:SUGGESTIONS_MAX]
+        for owner in sorted(self.by_label.get(name, ())):
+            if owner not in found and len(found) < SUGGESTIONS_MAX:
+                found.append(owner)
+        return found
+
+
+def _reindex(index: dict[str, set[str]], agent: str, old: tuple[str, ...], new: tuple[str, ...]) -> None:
+    for name in old:
+        if name not in new:
+            members = index[name]
+            members.discard(agent)
+            if not members:
+                del index[name]
+    for name in new:
+        if name not in old:
+            index.setdefault(name, set()).add(agent)

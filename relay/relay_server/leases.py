@@ -1,0 +1,76 @@
+"""Leases: how long a claim lives without a sign of its holder.
+
+A lease ends `lease_s` after its holder was last heard of. Nothing is written when traffic renews it: the deadline wakes
+up, looks at when the holder was heard, and goes back to sleep. Only silence costs a transaction.
+
+A lease belongs to the instance that claimed (its epoch). When another instance takes the agent over, the old one's
+leases are no longer renewed by the agent's traffic and run out.
+"""
+
+from .deadlines import DeadlineCallback, Deadlines
+from .directory import Directory
+
+
+class Lease:
+    """A held claim. `since` is when it was claimed or renewed by name, on the monotonic clock, seconds."""
+
+    __slots__ = ("agent", "epoch", "fence", "lease_s", "message", "since")
+
+    def __init__(self, message: int, agent: str, epoch: int, fence: int, lease_s: float, since: float) -> None:
+        self.message = message
+        self.agent = agent
+        self.epoch = epoch
+        self.fence = fence
+        self.lease_s = lease_s
+        self.since = since
+
+    def ends_at(self, directory: Directory) -> float:
+        """When it ends if the holder is not heard of again."""
+        holder = directory.get(self.agent)
+        heard_at = holder.heard_at if holder is not None and holder.epoch == self.epoch else self.since
+        return max(self.since, heard_at) + self.lease_s
+
+
+class Leases:
+    """All held claims by message. `on_silence` is the deadline's callback; it decides what an ended lease means."""
+
+    __slots__ = ("_by_message", "_deadlines", "_directory", "_on_silence")
+
+    def __init__(self, directory: Directory, deadlines: Deadlines, on_silence: DeadlineCallback) -> None:
+        self._directory = directory
+        self._deadlines = deadlines
+        self._on_silence = on_silence
+        self._by_message: dict[int, Lease] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_message)
+
+    def get(self, message: int) -> Lease | None:
+        return self._by_message.get(message)
+
+    def hold(self, message: int, agent: str, epoch: int, fence: int, lease_s: float, now: float) -> None:
+        """A claim was made or renewed: one full lease from now."""
+        lease = self._by_message.get(message)
+        if lease is None or lease.fence != fence:
+            lease = self._by_message[message] = Lease(message, agent, epoch, fence, lease_s, now)
+            self._deadlines.add(now + lease_s, self._on_silence, lease)
+            return
+        sooner = lease_s < lease.lease_s
+        lease.epoch, lease.lease_s, lease.since = epoch, lease_s, now
+        if sooner:  # the entry that is on its way would come too late
+            self._deadlines.add(now + lease_s, self._on_silence, lease)
+
+    def drop(self, message: int) -> None:
+        """The claim ended."""
+        self._by_message.pop(message, None)
+
+    def freeze(self, agent: str, heard_at: float) -> None:
+        """Another instance took the agent over: what it heard until now is all that the old leases get."""
+        for lease in self._by_message.values():
+            if lease.agent == agent:
+                lease.since = max(lease.since, heard_at)
+
+    def left_s(self, message: int, now: float) -> float | None:
+        """Seconds until the claim on this message would be lost in silence, or None when nobody holds it."""
+        lease = self._by_message.get(message)
+        return None if lease is None else max(0.0, lease.ends_at(self._directory) - now)

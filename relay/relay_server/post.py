@@ -1,0 +1,292 @@
+"""The desk, outwards: what the store decided becomes answers and deliveries.
+
+Everything here happens after the commit. The outcomes of a turn are settled in the order of its commands, so what one
+session sees is in the order of what it did.
+
+- A delivery goes from memory to whoever is connected and has credit. The others find it in their inbox.
+- A message for many is encoded once; the same bytes go to each of them.
+- A refill's outcome ends the lag (or not) before later outcomes of the same turn are looked at: they push again.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from relay_proto import frames as wire
+from relay_proto import limits
+from relay_proto.codec import encode_frame
+from relay_proto.errors import Claimed, CloseCode, RelayError
+
+from .broker import LIMITS, SERVER, Broker
+from .session import Session
+from .store import interface as ask
+
+
+def settle(
+    broker: Broker, commands: Sequence[ask.Command], outcomes: Sequence[ask.Outcome], now: float, now_ms: int
+) -> None:
+    """Say what a committed turn decided. `now_ms` is the turn's own time."""
+    for command, outcome in zip(commands, outcomes, strict=True):
+        if isinstance(outcome, RelayError):
+            _refused(broker, command, outcome, now)
+        else:
+            _SETTLE[type(outcome)](broker, command, outcome, now, now_ms)
+
+
+def _refused(broker: Broker, command: ask.Command, error: RelayError, now: float) -> None:
+    if isinstance(error, Claimed) and isinstance(command, ask.ClaimWork):
+        left_s = broker.leases.left_s(command.message, now)
+        if left_s is not None:
+            error.detail["lease_left_s"] = round(left_s, 3)
+    if isinstance(command, ask.Refill):
+        command.origin.refilling = False
+    elif isinstance(command, ask.PutAgent):
+        command.origin.registering = False
+        command.origin.close = (CloseCode.RESTART, error.code)
+    if command.origin is not None:
+        broker.refuse(command.origin, command.re, error)
+
+
+def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now: float, now_ms: int) -> None:
+    session, frame = command.origin, command.frame
+    agent = broker.directory.ensure(frame.agent)
+    previous = broker.sessions.pop(frame.agent, None)
+    if previous is not None and previous is not session:
+        previous.say(wire.Bye(code="replaced", message=f"another session registered as {frame.agent}"))
+        previous.close = (CloseCode.REPLACED, "replaced")
+        broker.speaking.append(previous)
+    if agent.epoch != outcome.epoch:
+        broker.leases.freeze(frame.agent, agent.heard_at)
+    broker.directory.describe(agent, frame.label, frame.tags or (), frame.caps or (), frame.channels or ())
+    agent.machine, agent.meta, agent.status, agent.load = frame.machine, frame.meta, frame.status, None
+    agent.instance, agent.epoch, agent.last_seen_at = command.instance, outcome.epoch, now_ms
+    agent.heard_at, agent.left = now, False
+    agent.connected = not session.lost
+    session.registering = False
+    if session.lost:
+        return
+    session.agent, session.epoch = frame.agent, outcome.epoch
+    broker.sessions[frame.agent] = session
+    _ok(
+        broker,
+        session,
+        wire.Ok(
+            re=frame.id,
+            agent=frame.agent,
+            session=session.name,
+            epoch=outcome.epoch,
+            server=SERVER,
+            heartbeat_s=limits.HEARTBEAT_S,
+            pending=outcome.pending,
+            limits=LIMITS,
+        ),
+    )
+    held, session.held = session.held, None
+    if held:
+        broker.receive(session, held, now)
+
+
+def _message_put(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, now: float, now_ms: int) -> None:
+    _ok(
+        broker,
+        command.origin,
+        wire.Ok(
+            re=command.frame.id,
+            message=outcome.message,
+            thread=outcome.thread,
+            recipients=outcome.recipients,
+            online=outcome.online,
+            duplicate=outcome.duplicate,
+        ),
+    )
+    if outcome.duplicate:
+        return
+    encoded: bytes | None = None
+    sessions = broker.sessions
+    for name in command.recipients:
+        session = sessions.get(name)
+        if session is not None and session.can_take():
+            if encoded is None:
+                encoded = encode_frame(_first_delivery(command, outcome))
+            session.push(outcome.message, encoded)
+            broker.speaking.append(session)
+
+
+def _first_delivery(command: ask.PutMessage, outcome: ask.MessagePut) -> wire.Deliver:
+    frame = command.frame
+    return wire.Deliver(
+        message=outcome.message,
+        sender=command.sender,
+        to=frame.to,
+        body=frame.body,
+        sent_at=outcome.sent_at,
+        attempt=1,
+        thread=outcome.thread,
+        hops=outcome.hops,
+        subject=frame.subject,
+        channel=frame.channel,
+        reply_to=frame.reply_to,
+        intent=frame.intent,
+        content_type=frame.content_type,
+        headers=frame.headers,
+        claimable=frame.claimable,
+    )
+
+
+def _delivery(row: ask.Row, attempt: int) -> bytes:
+    return encode_frame(
+        wire.Deliver(
+            message=row.message,
+            sender=row.sender,
+            to=row.to,
+            body=row.body,
+            sent_at=row.sent_at,
+            attempt=attempt,
+            thread=row.thread,
+            hops=row.hops,
+            subject=row.subject,
+            channel=row.channel,
+            reply_to=row.reply_to,
+            intent=row.intent,
+            content_type=row.content_type,
+            headers=row.headers,
+            claimable=row.claimable,
+        )
+    )
+
+
+def _filled(broker: Broker, command: ask.Refill, outcome: ask.Filled, now: float, now_ms: int) -> None:
+    session: Session = command.origin
+    session.refilling = False
+    if session.lost or session.close is not None:
+        return
+    for row, attempt in outcome.rows:
+        session.push(row.message, _delivery(row, attempt))
+    session.lagging = outcome.more or session.rescan
+    if outcome.rows:
+        broker.speaking.append(session)
+    broker.refill(session)
+
+
+def _claimed(broker: Broker, command: Any, outcome: ask.WorkClaimed, now: float, now_ms: int) -> None:
+    broker.leases.hold(outcome.message, command.agent, command.epoch, outcome.fence, outcome.lease_s, now)
+    _ok(
+        broker,
+        command.origin,
+        wire.Ok(re=command.re, message=outcome.message, fence=outcome.fence, lease_s=outcome.lease_s),
+    )
+
+
+def _returned(broker: Broker, command: ask.Command, outcome: ask.Returned, now: float, now_ms: int) -> None:
+    for message in outcome.ended:
+        broker.leases.drop(message)
+    if command.re is not None:
+        _ok(broker, command.origin, wire.Ok(re=command.re))
+    for offer in outcome.offers:
+        _offer(broker, offer)
+    broker.wake_at(outcome.due_at, now, now_ms)
+
+
+def _ripened(broker: Broker, command: ask.Command, outcome: ask.Ripened, now: float, now_ms: int) -> None:
+    for name in outcome.agents:
+        session = broker.sessions.get(name)
+        if session is not None:
+            session.lagging = session.rescan = True
+            broker.refill(session)
+    for offer in outcome.offers:
+        _offer(broker, offer)
+    broker.wake_at(outcome.due_at, now, now_ms)
+
+
+def _offer(broker: Broker, offer: ask.Offered) -> None:
+    encoded: dict[int, bytes] = {}
+    for name, attempt in offer.candidates:
+        session = broker.sessions.get(name)
+        if session is None:
+            continue
+        if session.can_take():
+            assert offer.row is not None
+            if attempt not in encoded:
+                encoded[attempt] = _delivery(offer.row, attempt)
+            session.push(offer.message, encoded[attempt])
+            broker.speaking.append(session)
+        else:
+            # Its id is lower than what was pushed since: a refill that goes on behind that would not find it.
+            session.rescan = True
+
+
+def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, now_ms: int) -> None:
+    if isinstance(command, ask.ChangeAgent):
+        _apply_change(broker, command, now_ms)
+    if command.re is not None:
+        _ok(broker, command.origin, wire.Ok(re=command.re))
+
+
+def _apply_change(broker: Broker, command: ask.ChangeAgent, now_ms: int) -> None:
+    agent, frame = broker.directory.agents[command.agent], command.frame
+    broker.directory.describe(
+        agent,
+        agent.label if frame.label is None else frame.label,
+        agent.tags if frame.tags is None else frame.tags,
+        agent.caps if frame.caps is None else frame.caps,
+        agent.channels if frame.channels is None else frame.channels,
+    )
+    if frame.status is not None:
+        agent.status = frame.status
+    if frame.meta is not None:
+        agent.meta = frame.meta
+    agent.last_seen_at = now_ms
+
+
+def _ok(broker: Broker, session: Session, frame: wire.Ok) -> None:
+    session.say(frame)
+    broker.speaking.append(session)
+
+
+_SETTLE: Final[dict[type[Any], Callable[..., None]]] = {
+    ask.AgentPut: _agent_put,
+    ask.MessagePut: _message_put,
+    ask.Done: _done,
+    ask.Filled: _filled,
+    ask.WorkClaimed: _claimed,
+    ask.Returned: _returned,
+    ask.Ripened: _ripened,
+}
+
+
+# -- answers to questions --------------------------------------------------------------------------------------------
+
+
+def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[ask.Answer], now: float) -> None:
+    """Say what was looked up, with what only memory knows: what is pushed, and how long leases have left."""
+    for question, found in zip(questions, answers, strict=True):
+        session: Session = question.origin
+        match found:
+            case RelayError():
+                broker.refuse(session, question.re, found)
+                continue
+            case ask.Page():
+                assert isinstance(question, ask.InboxPage)
+                for item in found.items:
+                    item.stage = _stage(broker, question.agent, item.message, item.stage)
+                frame = wire.Ok(re=question.re, items=found.items, next=found.next)
+            case wire.StoredMessage():
+                for state in found.deliveries or ():
+                    state.stage = _stage(broker, state.agent, found.message, state.stage) or state.stage
+                if found.work is not None and found.work.state == "claimed":
+                    found.work.lease_left_s = broker.leases.left_s(found.message, now)
+                frame = wire.Ok(re=question.re, item=found)
+            case _:
+                assert isinstance(question, ask.DeliveriesOf)
+                for state in found:
+                    state.stage = _stage(broker, state.agent, question.message, state.stage) or state.stage
+                frame = wire.Ok(re=question.re, deliveries=found)
+        _ok(broker, session, frame)
+
+
+def _stage(broker: Broker, agent: str, message: int, stage: wire.Stage | None) -> wire.Stage | None:
+    """`pushed` is memory's to say: the store only knows that it is queued."""
+    if stage == "queued":
+        session = broker.sessions.get(agent)
+        if session is not None and message in session.unacked:
+            return "pushed"
+    return stage

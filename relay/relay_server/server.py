@@ -1,0 +1,284 @@
+"""The daemon: the turn, the one timer, start and stop.
+
+    bytes -> WebSocket -> codec -> broker (commands) -> store (one transaction) -> post (outcomes) -> WebSocket -> bytes
+
+The turn. Whatever arrives while the store commits is the next turn: group commit without a timer, and no added latency
+when idle. Nothing is said before its rows are on disk. One task runs the turns, one asks the reading connection, and
+that is all the tasks there are; connections are plain protocol objects.
+
+The end. If the store can't say what is on disk, nothing more is answered and the process ends with EXIT_STORE: clients
+have no `ok`, so they send again, with the same keys, to the one that comes back.
+"""
+
+import asyncio
+import functools
+import itertools
+import secrets
+import socket
+import time
+from typing import Any, Final, cast
+
+import structlog
+import uvicorn
+
+from relay_proto import frames as wire
+from relay_proto.codec import join_frames
+from relay_proto.errors import CloseCode
+
+from . import post
+from .access import token_digest
+from .broker import Broker
+from .config import Config
+from .deadlines import Deadlines
+from .door import Door
+from .exits import EXIT_FAULT, EXIT_OK, EXIT_STORE
+from .http.app import make_app
+from .store import interface as ask
+from .store.sqlite import SQLiteStore
+from .websocket import WebSocket, binary_message
+
+COMMANDS_MAX: Final = 2048
+"""Commands of one turn: about 30 ms of the store's time."""
+BACKLOG_COMMANDS_MAX: Final = 4096
+"""Commands waiting for a turn at which whoever sends more is not read until the next turn has begun."""
+BACKLOG_BYTES_MAX: Final = 32 * 1024 * 1024
+
+
+class Relay:
+    """One daemon. `await run()` serves until `stop()` is called and gives the exit status."""
+
+    def __init__(self, config: Config, store: ask.Store | None = None) -> None:
+        self.config = config
+        self.store: ask.Store = store if store is not None else SQLiteStore(config.data)
+        self.log = structlog.get_logger("relay")
+        self.deadlines = Deadlines()
+        self.token_digest = token_digest(config.token) if config.token is not None else None
+        self.broker = Broker(self.deadlines, self.token_digest)
+        self.websockets: set[WebSocket] = set()
+        self.ready = False
+        self.stopping = False
+        self.port = config.port
+        self._loop: asyncio.AbstractEventLoop
+        self._names = itertools.count(1)
+        self._run_id = secrets.token_hex(3)
+        self._work = asyncio.Event()
+        self._asked = asyncio.Event()
+        self._questions: list[ask.Question] = []
+        self._stop = asyncio.Event()
+        self._all_gone = asyncio.Event()
+        self._exit = EXIT_OK
+        self._throttled: list[WebSocket] = []
+        self._backlog_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+        self._flushing = False
+        self._last_single: tuple[bytes, bytes] = (b"", b"")
+
+    # -- what connections need ---------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Monotonic seconds: the time of leases, timeouts and presence."""
+        return self._loop.time()
+
+    def next_session_name(self) -> str:
+        """A name for a connection, unlike any of this or another run."""
+        return f"{self._run_id}-{next(self._names)}"
+
+    def single(self, frame: bytes) -> bytes:
+        """One frame as a whole WebSocket message. A broadcast asks for the same frame again and again."""
+        last, message = self._last_single
+        if last is not frame:
+            message = binary_message(join_frames((frame,)))
+            self._last_single = (frame, message)
+        return message
+
+    def wake(self) -> None:
+        """Something was received, lost or put off: see to it in this round of the loop."""
+        broker = self.broker
+        if broker.commands or broker.questions:
+            self._work.set()
+        if broker.speaking and not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+        next_at = self.deadlines.next_deadline()
+        if next_at is not None and next_at < self._timer_at:
+            self._arm(next_at)
+
+    def gone(self, websocket: WebSocket) -> None:
+        """A connection has ended, for whatever reason."""
+        self.websockets.discard(websocket)
+        if self.stopping and not self.websockets:
+            self._all_gone.set()
+
+    def throttle(self, websocket: WebSocket, size: int) -> None:
+        """Stop reading from who brings more than the next turns can take."""
+        self._backlog_bytes += size
+        if len(self.broker.commands) > BACKLOG_COMMANDS_MAX or self._backlog_bytes > BACKLOG_BYTES_MAX:
+            websocket.pause_reading()
+            self._throttled.append(websocket)
+
+    def stop(self) -> None:
+        """Ask for a graceful stop."""
+        self._stop.set()
+
+    # -- the turn ----------------------------------------------------------------------------------------------------
+
+    async def _turns(self) -> None:
+        """Runs until it is told to stop and nothing is left to decide."""
+        broker = self.broker
+        while not (self.stopping and not broker.commands):
+            await self._work.wait()
+            self._work.clear()
+            while broker.commands or broker.questions:
+                await self._turn(*broker.take(COMMANDS_MAX))
+
+    async def _turn(self, commands: list[ask.Command], questions: list[ask.Question]) -> None:
+        self._read_on()
+        if commands:
+            now_ms = time.time_ns() // 1_000_000
+            outcomes = await self.store.commit(commands, now_ms)
+            post.settle(self.broker, commands, outcomes, self.now(), now_ms)
+            self._flush()
+            self.wake()
+        if questions:
+            self._questions += questions
+            self._asked.set()
+
+    def _read_on(self) -> None:
+        self._backlog_bytes = 0
+        if self._throttled:
+            throttled, self._throttled = self._throttled, []
+            for websocket in throttled:
+                websocket.resume_reading()
+
+    async def _look_ups(self) -> None:
+        """Questions, each after the turn it came with."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            questions, self._questions = self._questions, []
+            answers = await self.store.look_up(questions, time.time_ns() // 1_000_000)
+            post.answer(self.broker, questions, answers, self.now())
+            self._flush()
+
+    def _flush(self) -> None:
+        self._flushing = False
+        speaking, self.broker.speaking = self.broker.speaking, []
+        for session in speaking:
+            if session.frames or session.close is not None:
+                session.wire.flush()
+
+    # -- the timer ---------------------------------------------------------------------------------------------------
+
+    def _arm(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = when
+        self._timer = self._loop.call_at(when, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer, self._timer_at = None, float("inf")
+        self.deadlines.run(self.now())
+        self.wake()
+
+    # -- start and stop ----------------------------------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Serve until stop() or a fault. Raises StoreRefused when the store can't be opened, OSError for the port."""
+        self._loop = asyncio.get_running_loop()
+        snapshot = await self.store.open()
+        try:
+            listener = self._listen()
+        except OSError:
+            await self.store.close()
+            raise
+        self.broker.start(snapshot, self.now(), time.time_ns() // 1_000_000)
+        front = self._front()
+        await front.startup(sockets=[listener])
+        self.ready = True
+        self.log.info(
+            "listening",
+            url=f"http://{self.config.host}:{self.port}",
+            websocket=f"ws://{self.config.host}:{self.port}/ws",
+            data=str(self.config.data),
+            agents=len(snapshot.agents),
+        )
+        turns = self._loop.create_task(self._turns(), name="turns")
+        look_ups = self._loop.create_task(self._look_ups(), name="look-ups")
+        for task in (turns, look_ups):
+            task.add_done_callback(self._on_task_done)
+        self.wake()
+        await self._stop.wait()
+        self.ready = False
+        self.stopping = True
+        if self._exit == EXIT_OK:
+            await self._say_goodbye(front, turns)
+        for websocket in list(self.websockets):
+            websocket.abort()
+        look_ups.cancel()
+        turns.cancel()
+        await asyncio.wait({look_ups, turns})
+        if self._timer is not None:
+            self._timer.cancel()
+        await front.shutdown(sockets=[listener])
+        if self._exit != EXIT_STORE:
+            await self.store.close()
+        self.log.info("stopped", status=self._exit)
+        return self._exit
+
+    async def _say_goodbye(self, front: uvicorn.Server, turns: "asyncio.Task[None]") -> None:
+        """No new connections, finish what is under way, tell every session, let it close."""
+        deadline = self.now() + self.config.stop_s
+        for server in front.servers:
+            server.close()
+        self._work.set()
+        await asyncio.wait({turns}, timeout=max(0.0, deadline - self.now()))
+        for websocket in list(self.websockets):
+            session = websocket.session
+            assert session is not None
+            session.say(wire.Bye(code="going_away", message="the relay is stopping; connect again"))
+            session.close = session.close or (CloseCode.RESTART, "going_away")
+            websocket.flush()
+        if self.websockets:
+            gone = self._loop.create_task(self._all_gone.wait(), name="goodbye")
+            await asyncio.wait({gone}, timeout=max(0.0, deadline - self.now()) / 2)
+            gone.cancel()
+
+    def _on_task_done(self, task: "asyncio.Task[None]") -> None:
+        """A task that ends by itself ended in a fault: stop answering."""
+        if task.cancelled() or task.exception() is None:
+            return
+        exc = task.exception()
+        if isinstance(exc, ask.StoreFailed):
+            self._exit = EXIT_STORE
+            self.log.critical("the store failed; what is not answered is unknown. Ending.", error=str(exc))
+        else:
+            self._exit = EXIT_FAULT
+            self.log.critical("a fault of the relay's own. Ending.", exc_info=exc)
+        self._stop.set()
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self.config.host else socket.AF_INET
+        listener = socket.create_server((self.config.host, self.config.port), family=family, backlog=4096)
+        listener.setblocking(False)
+        self.port = listener.getsockname()[1]
+        return listener
+
+    def _front(self) -> uvicorn.Server:
+        """uvicorn, as the one who takes connections and reads request heads; signals and turns stay ours."""
+        config = uvicorn.Config(
+            make_app(self),
+            http=cast("Any", functools.partial(Door, self)),
+            ws=cast("Any", functools.partial(WebSocket, self)),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=1,
+        )
+        config.load()
+        front = uvicorn.Server(config)
+        front.lifespan = config.lifespan_class(config)
+        return front

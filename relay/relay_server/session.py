@@ -1,0 +1,84 @@
+"""A session: one live connection of an agent, as the desk sees it. No socket in here; `websocket.py` has that.
+
+The credit window
+- A session takes `credit` unacked deliveries. What is pushed is remembered by id in `unacked` until it is acked or
+  nacked; bodies are not kept.
+- When a delivery can't be pushed (no credit, or the peer reads too slowly) the session is `lagging`: nothing more is
+  pushed from memory, because order matters, and nothing is buffered. When credit returns it is refilled from the store.
+- `pushed_to` is the highest id pushed so far: a refill goes on behind it. Deliveries that come back (a nack, work that
+  is offered again) have lower ids; `rescan` says that the next refill must start from the beginning.
+"""
+
+from typing import Any, Final
+
+from relay_proto.codec import encode_frame
+from relay_proto.limits import CREDIT_DEFAULT
+
+REFILL_BYTES_MAX: Final = 1024 * 1024
+"""Bodies fetched in one refill. A window of the largest bodies is filled in several rounds."""
+
+
+class Session:
+    """State of one connection. `frames` are encoded and ready to leave; `close` is how to end after them."""
+
+    __slots__ = (
+        "agent", "authorised", "close", "credit", "epoch", "frames", "held", "instance", "lagging", "lost", "name",
+        "pushed_to", "refilling", "registering", "rescan", "unacked", "wire", "writable",
+    )  # fmt: skip
+
+    def __init__(self, name: str, wire: Any, authorised: bool) -> None:
+        self.name = name
+        self.wire = wire
+        """Whoever writes `frames` to the peer; the desk never looks at it."""
+        self.authorised = authorised
+        """The handshake carried the token, or none is asked for."""
+        self.agent: str | None = None
+        self.epoch = 0
+        self.instance = ""
+        self.registering = False
+        self.held: list[Any] | None = None
+        """Frames that came behind a register whose commit is still under way."""
+        self.lost = False
+        self.frames: list[bytes] = []
+        self.close: tuple[int, str] | None = None
+        self.credit = CREDIT_DEFAULT
+        self.unacked: set[int] = set()
+        self.lagging = True
+        self.refilling = False
+        self.rescan = False
+        self.pushed_to = 0
+        self.writable = True
+
+    def can_take(self) -> bool:
+        """True when a delivery may be pushed from memory now; otherwise the session lags from here on."""
+        if self.lagging:
+            return False
+        if len(self.unacked) >= self.credit or not self.writable:
+            self.lagging = True
+            return False
+        return True
+
+    def push(self, message: int, frame: bytes) -> None:
+        """Queue an encoded delivery; it counts against the credit until it is acked."""
+        self.unacked.add(message)
+        if message > self.pushed_to:
+            self.pushed_to = message
+        self.frames.append(frame)
+
+    def say(self, frame: Any) -> None:
+        """Queue an answer."""
+        self.frames.append(encode_frame(frame))
+
+    def wants_refill(self) -> bool:
+        """True when something may wait in the store, there is credit for it, and nobody fetches it yet."""
+        return (
+            self.lagging
+            and not self.refilling
+            and self.writable
+            and not self.lost
+            and self.close is None
+            and len(self.unacked) < self.credit
+        )
+
+    def __repr__(self) -> str:
+        return f"Session({self.name}, agent={self.agent!r}, unacked={len(self.unacked)}/{self.credit})"

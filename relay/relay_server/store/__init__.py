@@ -1,0 +1,1 @@
+"""The truth: what was accepted, and who holds what."""

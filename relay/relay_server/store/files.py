@@ -1,0 +1,82 @@
+"""The data folder: its permissions, the lock that makes one process its owner, and the ballast."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from .interface import StoreRefused
+
+FOLDER_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
+BALLAST_BYTES: Final = 16 * 1024 * 1024
+"""Room that is given up when the disk is full: about four thousand pages of acks and completes."""
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the data folder, readable by its owner only; one that exists is tightened. Raises StoreRefused."""
+    try:
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        folder.chmod(FOLDER_MODE)
+    except OSError as exc:
+        raise StoreRefused(f"the data folder {folder} can't be used: {exc.strerror}") from exc
+
+
+def prepare_file(path: Path) -> None:
+    """Make sure the file exists with the mode that SQLite then copies to its -wal and -shm files."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        os.fchmod(descriptor, FILE_MODE)
+    finally:
+        os.close(descriptor)
+
+
+class FolderLock:
+    """One process owns a data folder. The kernel drops the lock when the process dies, however it dies."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock or raise StoreRefused, naming the owner."""
+        path = folder / "relay.lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise StoreRefused(
+                f"the data folder {folder} is in use by another relay (process {owner}); "
+                "stop that one, or give this one another --data folder"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+class Ballast:
+    """A file of reserved blocks. Dropping it lets a full disk take acks; it comes back when there is room."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "ballast"
+
+    def restore(self) -> bool:
+        """Reserve the room; False when the disk has none to give."""
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            os.posix_fallocate(descriptor, 0, BALLAST_BYTES)
+        except OSError:
+            # Whatever the reason (ENOSPC, or a file system without fallocate), there is no reserve to count on.
+            os.ftruncate(descriptor, 0)
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
+    def drop(self) -> None:
+        self._path.unlink(missing_ok=True)

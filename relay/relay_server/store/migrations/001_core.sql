@@ -1,0 +1,82 @@
+-- The core: agents, messages, deliveries, work.
+
+-- One row an agent that was ever seen. tags, caps, channels, meta are JSON.
+CREATE TABLE agents (
+    agent        TEXT PRIMARY KEY,
+    label        TEXT,
+    tags         TEXT NOT NULL DEFAULT '[]',
+    caps         TEXT NOT NULL DEFAULT '[]',
+    channels     TEXT NOT NULL DEFAULT '[]',
+    machine      TEXT,
+    meta         TEXT,
+    instance     TEXT NOT NULL,
+    epoch        INTEGER NOT NULL,          -- grows with each new instance
+    first_seen_at INTEGER NOT NULL,         -- ms since 1970
+    last_seen_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One row a message. message only grows and is never used again: it is taken from counters, not from max(rowid).
+CREATE TABLE messages (
+    message      INTEGER PRIMARY KEY,
+    sender       TEXT NOT NULL,
+    target       TEXT NOT NULL,             -- as the sender wrote it
+    body         ANY NOT NULL,              -- TEXT or BLOB, as it was sent
+    sent_at      INTEGER NOT NULL,
+    thread       INTEGER NOT NULL,          -- message id of the root
+    hops         INTEGER NOT NULL,
+    recipients   INTEGER NOT NULL,          -- the first answer, for a send that is repeated
+    online       INTEGER NOT NULL,
+    claimable    INTEGER NOT NULL,
+    subject      TEXT,
+    channel      TEXT,
+    reply_to     INTEGER,
+    intent       TEXT,
+    content_type TEXT,
+    headers      TEXT,                      -- JSON
+    key          TEXT
+) STRICT;
+
+-- One send, one message: what makes a repeated key find the first message.
+CREATE UNIQUE INDEX messages_key ON messages (sender, key) WHERE key IS NOT NULL;
+
+-- One row a message in an inbox. Ordered by message: new rows always go to the right edge, receipts are one range.
+CREATE TABLE deliveries (
+    message      INTEGER NOT NULL REFERENCES messages (message),
+    agent        TEXT NOT NULL,             -- perhaps never seen (hold)
+    stage        TEXT NOT NULL,             -- queued surfaced done nacked expired superseded dead; pushed is memory's
+    at           INTEGER NOT NULL,          -- when this stage was reached
+    attempt      INTEGER NOT NULL,
+    due_at       INTEGER,                   -- not before (after a nack); NULL: now
+    reason       TEXT,
+    PRIMARY KEY (message, agent)
+) STRICT, WITHOUT ROWID;
+
+-- The inbox: what is not dealt with. It is as long as the inboxes are, however long the history is.
+CREATE INDEX deliveries_open ON deliveries (agent, message) WHERE stage IN ('queued', 'surfaced');
+CREATE INDEX deliveries_due ON deliveries (due_at) WHERE due_at IS NOT NULL;
+
+-- One row a claimable message. The states are those of claim.py.
+CREATE TABLE work (
+    message      INTEGER PRIMARY KEY REFERENCES messages (message),
+    state        TEXT NOT NULL,
+    fence        INTEGER NOT NULL,          -- grows by one with each claim
+    attempts     INTEGER NOT NULL,
+    changed_at   INTEGER NOT NULL,
+    holder       TEXT,                      -- who holds it, or held it last
+    holder_epoch INTEGER,
+    lease_s      REAL,
+    ready_at     INTEGER,                   -- delayed: until when
+    result       ANY,
+    reason       TEXT
+) STRICT;
+
+CREATE INDEX work_claimed ON work (holder) WHERE state = 'claimed';
+CREATE INDEX work_delayed ON work (ready_at) WHERE state = 'delayed';
+
+-- The next message id. One row; written once a turn.
+CREATE TABLE counters (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO counters (name, value) VALUES ('message', 1);

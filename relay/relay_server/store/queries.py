@@ -1,0 +1,28 @@
+"""The named statements of queries.sql, read once.
+
+Statements live in a .sql file so that they can be read, explained and tested as SQL. The name is the attribute:
+`queries.put_message`.
+"""
+
+from importlib import resources
+from typing import Final
+
+
+def _parse(text: str) -> dict[str, str]:
+    statements: dict[str, str] = {}
+    for part in text.split("-- name: ")[1:]:
+        name, _, rest = part.partition("\n")
+        lines = [line for line in rest.splitlines() if line.strip() and not line.lstrip().startswith("--")]
+        statements[name.strip()] = "\n".join(lines).rstrip(";")
+    return statements
+
+
+STATEMENTS: Final = _parse(resources.files(__package__).joinpath("queries.sql").read_text(encoding="utf-8"))
+
+
+# Plain globals, so that a statement costs no more to name than any other constant.
+globals().update(STATEMENTS)
+
+
+def __getattr__(name: str) -> str:
+    raise AttributeError(f"queries.sql has no statement named {name}")

@@ -1,0 +1,17 @@
+"""One turn's transaction as the commands see it: the connection's statements, the turn's time, the next message id."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+
+class Transaction:
+    """`execute` and `executemany` are the connection's own; `next_message` becomes durable with the commit."""
+
+    __slots__ = ("execute", "executemany", "next_message", "now")
+
+    def __init__(self, connection: sqlite3.Connection, now: int, next_message: int) -> None:
+        self.execute: Callable[..., sqlite3.Cursor] = connection.execute
+        self.executemany: Callable[[str, list[tuple[Any, ...]]], sqlite3.Cursor] = connection.executemany
+        self.now = now
+        self.next_message = next_message

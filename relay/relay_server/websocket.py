@@ -1,0 +1,281 @@
+"""One WebSocket: websockets' Sans-I/O ServerProtocol inside an asyncio.Protocol.
+
+The library reads and writes the protocol; this file moves the bytes and keeps the time. It holds one session of the
+desk, hands it the frames that come in and writes the frames that it has to say.
+
+What ends a connection, and how: a message that can't be read (4400, 4413), text (1003), no register in time (4408), a
+ping without an answer (1011), more unread output than WRITE_BYTES_MAX (cut), a peer that does not finish the closing
+handshake (cut). No task and no queue per connection: what is slow is paused, not buffered.
+"""
+
+import asyncio
+import http
+import logging
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import OPEN, SEND_EOF
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from relay_proto import limits
+from relay_proto.codec import batches, decode_client_batch
+from relay_proto.errors import BadFrame, CloseCode, NotRegistered, TooLarge
+
+from .access import bearer, host_allowed, origin_allowed, token_matches
+from .session import Session
+
+if TYPE_CHECKING:
+    from .server import Relay
+
+WRITE_BYTES_HIGH: Final = 256 * 1024
+"""Unwritten output at which nothing more is pushed and the peer is no longer read."""
+WRITE_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Unwritten output at which the connection is cut: a few of the largest pages."""
+PATH: Final = "/ws"
+
+_log = logging.getLogger("relay.websocket")
+_log.setLevel(logging.ERROR)  # the library narrates each connection at INFO; operators have our own lines
+_SUBPROTOCOLS: Final = [Subprotocol(limits.SUBPROTOCOL)]
+
+
+class _Protocol(ServerProtocol):
+    """ServerProtocol that says `too_large` with this protocol's own close code."""
+
+    def fail(self, code: int, reason: str = "") -> None:
+        super().fail(CloseCode.TOO_LARGE if code == 1009 else code, reason)
+
+
+def binary_message(payload: bytes) -> bytes:
+    """`payload` as one unmasked binary WebSocket message (RFC 6455, 5.2): the same bytes for every peer."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x82, size)) + payload
+    if size < 65536:
+        return b"\x82\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x82\x7f" + size.to_bytes(8, "big") + payload
+
+
+class WebSocket(asyncio.Protocol):
+    """The I/O of one session. Made by uvicorn when a request asks for an upgrade; `relay` is the daemon."""
+
+    __slots__ = (
+        "_closing_at", "_heard_at", "_parts", "_pinged_at", "_protocol", "_reading_paused", "_transport", "opened_at",
+        "relay", "session",
+    )  # fmt: skip
+
+    def __init__(self, relay: "Relay", **uvicorn_arguments: Any) -> None:
+        self.relay = relay
+        self.session: Session | None = None
+        self.opened_at = 0.0
+        self._protocol = _Protocol(subprotocols=_SUBPROTOCOLS, max_size=limits.MESSAGE_BYTES_MAX, logger=_log)
+        self._transport: asyncio.Transport
+        self._parts: bytearray | None = None
+        self._heard_at = 0.0
+        self._pinged_at: float | None = None
+        self._closing_at: float | None = None
+        self._reading_paused = False
+
+    # -- asyncio's side --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one only by its methods
+        self._transport.set_write_buffer_limits(high=WRITE_BYTES_HIGH)
+        self.opened_at = self._heard_at = self.relay.now()
+
+    def data_received(self, data: bytes) -> None:
+        protocol = self._protocol
+        self._heard_at = self.relay.now()
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            if type(event) is Frame:
+                self._frame(event)
+            elif type(event) is Request:
+                self._handshake(event)
+        if protocol.parser_exc is not None and self._closing_at is None:
+            if isinstance(protocol.parser_exc, PayloadTooBig):
+                self._say_too_large()
+            self._closing_at = self._heard_at
+        if protocol.writes:
+            self._write_out()
+        self.relay.wake()
+
+    def eof_received(self) -> None:
+        self._protocol.receive_eof()
+        self._write_out()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.relay.gone(self)
+        if self.session is not None:
+            self.relay.broker.lost(self.session)
+            self.relay.wake()
+
+    def pause_writing(self) -> None:
+        if self.session is not None:
+            self.session.writable = False
+        self._transport.pause_reading()  # who does not read its answers gets to ask for no more
+
+    def resume_writing(self) -> None:
+        if self.session is not None:
+            self.session.writable = True
+            self.relay.broker.refill(self.session)
+            self.relay.wake()
+        self.resume_reading()
+
+    def pause_reading(self) -> None:
+        """The daemon has more to decide than one turn takes."""
+        if not self._transport.is_closing():
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._reading_paused = False
+        if not self._transport.is_closing() and (self.session is None or self.session.writable):
+            self._transport.resume_reading()
+
+    # -- the opening handshake ---------------------------------------------------------------------------------------
+
+    def _handshake(self, request: Request) -> None:
+        protocol, config = self._protocol, self.relay.config
+        headers = request.headers
+        if request.path.partition("?")[0] != PATH:
+            response = protocol.reject(http.HTTPStatus.NOT_FOUND, f"The WebSocket is at {PATH}.\n")
+        elif not host_allowed(headers.get("Host"), config.hosts):
+            response = protocol.reject(http.HTTPStatus.FORBIDDEN, "This Host is not served here (--allow-host).\n")
+        elif not origin_allowed(headers.get("Origin"), config.origins):
+            response = protocol.reject(http.HTTPStatus.FORBIDDEN, "This Origin may not connect (--allow-origin).\n")
+        elif self.relay.stopping:
+            response = protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, "The relay is stopping.\n")
+        else:
+            response = protocol.accept(request)
+        protocol.send_response(response)
+        if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self._closing_at = self._heard_at
+            return
+        authorised = token_matches(bearer(headers.get("Authorization")), self.relay.token_digest)
+        self.session = Session(self.relay.next_session_name(), self, authorised)
+        self.relay.websockets.add(self)
+        self.relay.deadlines.add(self.opened_at + config.register_s, WebSocket._on_deadline, self)
+
+    # -- messages in -------------------------------------------------------------------------------------------------
+
+    def _frame(self, frame: Frame) -> None:
+        opcode = frame.opcode
+        if opcode is Opcode.BINARY:
+            if frame.fin:
+                self._message(bytes(frame.data))
+            else:
+                self._parts = bytearray(frame.data)
+        elif opcode is Opcode.CONT and self._parts is not None:
+            self._parts += frame.data
+            if frame.fin:
+                data, self._parts = bytes(self._parts), None
+                self._message(data)
+        elif opcode is Opcode.TEXT:
+            self.close(CloseCode.UNSUPPORTED_DATA, "binary messages only")
+
+    def _message(self, data: bytes) -> None:
+        session, relay = self.session, self.relay
+        if session is None or session.close is not None or relay.stopping:
+            return
+        try:
+            batch = decode_client_batch(data)
+        except BadFrame as error:
+            relay.broker.dismiss(session, None, error, CloseCode.BAD_FRAME)
+        except TooLarge as error:
+            relay.broker.dismiss(session, None, error, CloseCode.TOO_LARGE)
+        else:
+            relay.broker.receive(session, batch, self._heard_at)
+            relay.throttle(self, len(data))
+
+    def _say_too_large(self) -> None:
+        """The library has queued its close frame already; who sent too much learns how much is allowed from that."""
+        if self.session is not None:
+            self.session.close = (CloseCode.TOO_LARGE, "too_large")
+
+    # -- messages out ------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write what the session has to say, then close if it wants to."""
+        session = self.session
+        assert session is not None
+        frames = session.frames
+        if frames:
+            session.frames = []
+            if self._protocol.state is OPEN and not self._transport.is_closing():
+                if len(frames) == 1:
+                    self._transport.write(self.relay.single(frames[0]))
+                else:
+                    for payload in batches(frames):
+                        self._transport.write(binary_message(payload))
+                if self._transport.get_write_buffer_size() > WRITE_BYTES_MAX:
+                    self.relay.log.warning("a peer does not read; its connection is cut", session=session.name)
+                    self._transport.abort()
+        if session.close is not None and self._closing_at is None:
+            self.close(*session.close)
+
+    def close(self, code: int, reason: str) -> None:
+        """Start the closing handshake. Idempotent; the peer has close_s to finish it."""
+        if self._closing_at is not None or self._transport.is_closing():
+            return
+        self._closing_at = self.relay.now()
+        if self.session is not None and self.session.close is None:
+            self.session.close = (code, reason)
+        if self._protocol.state is OPEN:
+            self._protocol.send_close(code, reason)
+        self._write_out()
+        self.relay.deadlines.add(self._closing_at + self.relay.config.close_s, WebSocket._on_deadline, self)
+
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+        self._transport.abort()
+
+    def _write_out(self) -> None:
+        """Write what the library wants written; an empty piece means the end of the stream."""
+        if self._transport.is_closing():
+            return
+        for piece in self._protocol.data_to_send():
+            if piece == SEND_EOF:
+                self._transport.close()
+                if self._closing_at is None:
+                    self._closing_at = self.relay.now()
+                self.relay.deadlines.add(self._closing_at + self.relay.config.close_s, WebSocket._on_deadline, self)
+                return
+            self._transport.write(piece)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def _on_deadline(self, now: float) -> float | None:
+        """The one deadline of a connection: register, keepalive or close, whichever it is in. None when it is over."""
+        session, config = self.session, self.relay.config
+        if session is None or session.lost:
+            return None
+        if self._closing_at is not None:
+            if now >= self._closing_at + config.close_s:
+                self._transport.abort()
+                return None
+            return self._closing_at + config.close_s
+        if session.agent is None and not session.registering:
+            if now >= self.opened_at + config.register_s:
+                error = NotRegistered(f"no register within {config.register_s:g} s")
+                self.relay.broker.dismiss(session, None, error, CloseCode.REGISTER_TIMEOUT)
+                return None
+            return self.opened_at + config.register_s
+        return self._keep_alive(now, config.ping_s, config.pong_s)
+
+    def _keep_alive(self, now: float, ping_s: float, pong_s: float) -> float | None:
+        if self._pinged_at is not None and self._heard_at <= self._pinged_at:
+            if now >= self._pinged_at + pong_s:
+                self._protocol.fail(1011, "keepalive ping timeout")
+                self._write_out()
+                self._transport.abort()
+                return None
+            return self._pinged_at + pong_s
+        if now >= self._heard_at + ping_s:
+            self._pinged_at = now
+            self._protocol.send_ping(b"")
+            self._write_out()
+            return now + pong_s
+        return self._heard_at + ping_s

@@ -1,0 +1,70 @@
+"""Hypothesis strategies for valid frames, read off the types in frames.py: a new op is covered the day it is added."""
+
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+from msgspec import inspect
+
+from relay_proto.frames import ClientFrame, Frame, RelayFrame
+from relay_proto.targets import BROADCAST_WORDS
+
+CLIENT_FRAMES: tuple[type[Frame], ...] = ClientFrame.__args__
+RELAY_FRAMES: tuple[type[Frame], ...] = RelayFrame.__args__
+
+OPAQUE = st.text(max_size=40) | st.binary(max_size=40)
+SPECIAL: dict[str, st.SearchStrategy[Any]] = {
+    "body": OPAQUE,
+    "result": OPAQUE | st.none(),
+    "sender": st.none(),  # `from`: supplied only to be refused
+    "items": st.lists(st.dictionaries(st.text(max_size=8), st.integers(0, 2**63 - 1), max_size=3), max_size=3),
+    "detail": st.dictionaries(st.text(max_size=8), OPAQUE | st.integers(0, 9), max_size=3),
+    "item": st.dictionaries(st.text(max_size=8), OPAQUE, max_size=3),
+}
+"""Fields whose type says Any; what they may hold is said in words."""
+
+
+def values(kind: inspect.Type) -> st.SearchStrategy[Any]:
+    """Values of one field's type, within its limits."""
+    match kind:
+        case inspect.NoneType():
+            return st.none()
+        case inspect.BoolType():
+            return st.booleans()
+        case inspect.IntType(ge=low, le=high):
+            return st.integers(-(2**63) if low is None else low, 2**63 - 1 if high is None else high)
+        case inspect.FloatType(ge=low, le=high):
+            return st.floats(low, high, allow_nan=False, allow_infinity=False)
+        case inspect.StrType(pattern=str() as pattern):
+            return st.from_regex(pattern).filter(lambda text: text not in BROADCAST_WORDS)
+        case inspect.StrType(min_length=low, max_length=high):
+            return st.text(min_size=low or 0, max_size=min(high or 40, 40))
+        case inspect.LiteralType(values=words):
+            return st.sampled_from(list(words))
+        case inspect.ListType(item_type=item, min_length=low):
+            return st.lists(values(item), min_size=low or 0, max_size=4)
+        case inspect.DictType(key_type=key, value_type=value):
+            return st.dictionaries(values(key), values(value), max_size=4)
+        case inspect.UnionType(types=kinds):
+            return st.one_of([values(member) for member in kinds])
+        case inspect.Metadata(type=inner):
+            return values(inner)
+        case inspect.StructType(cls=struct):
+            return frames_of(struct)
+    raise AssertionError(f"no strategy for {kind}")
+
+
+def frames_of(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
+    """Valid structs of one type, any of the optional fields left out."""
+    info = inspect.type_info(kind)
+    assert isinstance(info, inspect.StructType)
+    needed: dict[str, st.SearchStrategy[Any]] = {}
+    optional: dict[str, st.SearchStrategy[Any]] = {}
+    for field in info.fields:
+        strategy = SPECIAL[field.name] if field.name in SPECIAL else values(field.type)
+        (needed if field.required else optional)[field.name] = strategy
+    return st.fixed_dictionaries(needed, optional=optional).map(lambda fields: kind(**fields))
+
+
+client_frames = st.one_of([frames_of(kind) for kind in CLIENT_FRAMES])
+relay_frames = st.one_of([frames_of(kind) for kind in RELAY_FRAMES])
