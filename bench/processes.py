@@ -101,9 +101,7 @@ class Workspace:
     def _start(
         self, command: list[str], *, stdin: int, stdout: "int | IO[bytes]", stderr: "int | IO[bytes]"
     ) -> "subprocess.Popen[bytes]":
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
-        )
+        process = subprocess.Popen(command, cwd=ROOT, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
         self._processes.append(process)
         return process
 

@@ -51,9 +51,7 @@ def main(arguments: list[str]) -> None:
     if peer == "sqlite":
         measured = sqlite_limit.run(workload, Path(url), warmup_s, window_s)
     else:
-        measured = run_on_loop(
-            lambda: measure(peer, workload, url, warmup_s, window_s, int(daemon_pid)), has_uvloop()
-        )
+        measured = run_on_loop(lambda: measure(peer, workload, url, warmup_s, window_s, int(daemon_pid)), has_uvloop())
     sys.stdout.buffer.write(msgspec.json.encode(measured))
 
 

@@ -1,11 +1,12 @@
 """Fixtures for tests against the real daemon."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.daemon import Daemon
+from tests.relay.desk import Desk
 
 
 @pytest.fixture
@@ -27,3 +28,11 @@ def make_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 def daemon(make_daemon: Callable[..., Daemon]) -> Daemon:
     """A running daemon."""
     return make_daemon().start()
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    """A broker over a real store, with a clock that the test holds."""
+    desk = await Desk(tmp_path / "desk").open()
+    yield desk
+    await desk.close()

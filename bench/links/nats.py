@@ -61,7 +61,7 @@ class NatsLink:
             config=ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, max_ack_pending=UNACKED_MAX),
         )
         ready.set()
-        await self._failed
+        await asyncio.shield(self._failed)
 
     async def confirm(self) -> None:
         await self._subscriber.flush()

@@ -26,9 +26,7 @@ class RelayLink:
         self._producer = await self._connect("producer")
 
     async def _connect(self, agent: str) -> relay_client.Agent:
-        return await self._connections.enter_async_context(
-            relay_client.connect(self._url, agent=agent, credit=CREDIT)
-        )
+        return await self._connections.enter_async_context(relay_client.connect(self._url, agent=agent, credit=CREDIT))
 
     async def send(self) -> None:
         await self._producer.send("consumer", self._body)

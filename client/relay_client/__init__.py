@@ -1,1 +1,36 @@
-"""What an agent holds: the async client, the `relay` command, the REPL."""
+"""What an agent holds: the async client, the `relay` command, the REPL.
+
+The names load when they are first used: `relay --help` should not pay for an event loop and a WebSocket.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from relay_proto.frames import AgentCard, DeliveryState, ServerInfo, StoredMessage
+
+    from .agent import Agent
+    from .client import DEFAULT_URL, connect
+    from .errors import Disconnected, Replaced, Unreachable
+    from .message import Message, Page, Receipt
+    from .work import Work
+
+__all__ = [
+    "DEFAULT_URL", "Agent", "AgentCard", "DeliveryState", "Disconnected", "Message", "Page", "Receipt", "Replaced",
+    "ServerInfo", "StoredMessage", "Unreachable", "Work", "connect",
+]  # fmt: skip
+
+_HOMES = {
+    "DEFAULT_URL": ".client", "Agent": ".agent", "AgentCard": "relay_proto.frames",
+    "DeliveryState": "relay_proto.frames", "Disconnected": ".errors", "Message": ".message", "Page": ".message",
+    "Receipt": ".message", "Replaced": ".errors", "ServerInfo": "relay_proto.frames",
+    "StoredMessage": "relay_proto.frames", "Unreachable": ".errors", "Work": ".work", "connect": ".client",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home, __name__), name)
+    return value

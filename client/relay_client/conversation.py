@@ -14,12 +14,12 @@ Rules
 - Acks need no answer and are not kept: one that was lost comes back as a delivery that was handled (`deliveries.py`).
 - What is to be written collects in order; `take_outgoing()` hands over everything of one tick at once.
 
-`waiter` is whatever the caller wants to get back with the answer (a future, in `link.py`).
+A `waiter` is what the caller gets back with the answer; all that is asked of it is whether it still waits.
 """
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any, Final, assert_never
+from typing import Final, Generic, Protocol, TypeVar, assert_never
 
 import msgspec
 
@@ -59,6 +59,17 @@ _CLAIM_OVER: Final = frozenset({"stale_fence", "not_holder", "not_claimable", "u
 _CLAIM_REFUSED: Final = frozenset({"claimed", "not_claimable", "unknown_message"})
 
 
+class Waiter(Protocol):
+    """Who waits for an answer: in `link.py` a future."""
+
+    def done(self) -> bool:
+        """True when he waits no more (he was cancelled)."""
+        ...
+
+
+W = TypeVar("W", bound=Waiter)
+
+
 class State(Enum):
     """How far the current connection is."""
 
@@ -67,20 +78,24 @@ class State(Enum):
     ONLINE = "online"
 
 
-class OpenRequest:
-    """A request without an answer. `waiter` is None once nobody waits; `sent`: it may have reached the relay."""
+class OpenRequest(Generic[W]):
+    """A request without an answer. `waiter` is None when nobody waits; `sent`: it may have reached the relay."""
 
     __slots__ = ("about", "data", "id", "sent", "waiter")
 
-    def __init__(self, id: int, data: bytes, waiter: Any, about: About | None) -> None:
+    def __init__(self, id: int, data: bytes, waiter: W | None, about: About | None) -> None:
         self.id = id
         self.data = data
         self.waiter = waiter
         self.about = about
         self.sent = False
 
+    @property
+    def is_wanted(self) -> bool:
+        return self.waiter is not None and not self.waiter.done()
 
-class Conversation:
+
+class Conversation(Generic[W]):
     """Requests and their answers, deliveries and their acks, and the frames that are ready to be written.
 
     `register` is what the agent says of itself; an accepted update changes it, so that a reconnect repeats the
@@ -101,7 +116,7 @@ class Conversation:
         self.refusal: RelayError | None = None  # why the last register was refused
         self.bye: Bye | None = None  # what the relay said before it closes this connection
         self.complaints: list[Error] = []  # errors about frames that had no id; whoever reads them clears them
-        self._open: dict[int, OpenRequest] = {}
+        self._open: dict[int, OpenRequest[W]] = {}
         self._open_bytes = 0
         self._outgoing: list[bytes] = []
         self._last_id = REGISTER_ID
@@ -124,8 +139,9 @@ class Conversation:
         """The connection is gone, with all that was written and not answered, and with the frames that were ready."""
         self.state = State.OFFLINE
         self._outgoing.clear()
-        for request in [r for r in self._open.values() if r.waiter is None and not _is_about_a_claim(r.about)]:
-            self._close(request)
+        for request in list(self._open.values()):
+            if not request.is_wanted and not isinstance(request.about, (Claim, Release, Complete, Fail)):
+                self._close(request)
 
     def _registered(self, answer: Ok) -> None:
         self.answer = answer
@@ -152,7 +168,7 @@ class Conversation:
         """How many more requests may be opened now; 0 when it is time to wait for answers."""
         return 0 if self._open_bytes >= OPEN_BYTES_MAX else max(0, OPEN_REQUESTS_MAX - len(self._open))
 
-    def request(self, id: int, data: bytes, waiter: Any, about: About | None = None) -> None:
+    def request(self, id: int, data: bytes, waiter: W | None, about: About | None = None) -> None:
         """Open a request: `data` is its checked frame with `id`. `about` is that frame, where it is one of About."""
         if about is not None:
             self._asked(about)
@@ -178,24 +194,29 @@ class Conversation:
             self._outgoing.append(data)
 
     def abandon(self, id: int) -> None:
-        """Nobody waits for this answer any more. What was never written is not written any more."""
+        """Nobody waits for this answer any more. What was not written yet is not written any more."""
         request = self._open.get(id)
-        if request is not None:
-            request.waiter = None
-            ends_a_claim = isinstance(request.about, (Release, Complete, Fail))
-            if not request.sent and not ends_a_claim:
-                self._close(request)
+        if request is None:
+            return
+        request.waiter = None
+        match request.about:
+            case Release() | Complete() | Fail():
+                pass  # the decision stands, whoever waits for its answer
+            case Claim():
+                if not request.sent:
+                    self._close(request)  # else it may be won: only asking again shows it, then it is given back
+            case _:
+                if self.state is not State.ONLINE:
+                    self._close(request)
 
     def give_back(self, claim: Ok) -> None:
-        """Release what a claim won for nobody (its caller was cancelled), unless it is wanted after all."""
+        """Release what a claim won for nobody: its caller was cancelled."""
         assert claim.message is not None, claim
         assert claim.fence is not None, claim
-        if self.deliveries.fence_held(claim.message) == claim.fence or self._is_claiming(claim.message):
-            return
         release = Release(id=self.next_id(), message=claim.message, fence=claim.fence)
         self.request(release.id, codec.encode_frame(release), None, release)
 
-    def end(self) -> list[Any]:
+    def end(self) -> list[W]:
         """Close every request; their waiters. For when no connection will come any more."""
         waiters = [request.waiter for request in self._open.values() if request.waiter is not None]
         self._open.clear()
@@ -223,12 +244,12 @@ class Conversation:
 
     # -- hearing -----------------------------------------------------------------------------------------------------
 
-    def receive(self, frames: Iterable[RelayFrame]) -> list[tuple[Any, Ok | Error]]:
+    def receive(self, frames: Iterable[RelayFrame]) -> list[tuple[W, Ok | Error]]:
         """Take in what the relay sent. Gives back the answers that someone waits for, each with its waiter.
 
         Deliveries wait in `deliveries`; `answer`, `refusal`, `bye` and `complaints` hold the rest.
         """
-        answers: list[tuple[Any, Ok | Error]] = []
+        answers: list[tuple[W, Ok | Error]] = []
         for frame in frames:
             match frame:
                 case Ok() | Error():
@@ -236,8 +257,8 @@ class Conversation:
                     if request is not None:
                         self._close(request)
                         if request.about is not None:
-                            self._answered(request.about, frame, wanted=request.waiter is not None)
-                        if request.waiter is not None:
+                            self._answered(request.about, frame, wanted=request.is_wanted)
+                        if request.waiter is not None and not request.waiter.done():
                             answers.append((request.waiter, frame))
                     else:
                         self._not_asked(frame)
@@ -285,8 +306,8 @@ class Conversation:
                         self.deliveries.claim_refused(about.message)
                 elif wanted:
                     self.deliveries.claim_begun(about.message, frame.fence or 0)
-                else:
-                    self.give_back(frame)
+                elif self.deliveries.fence_held(about.message) is None and not self._is_claiming(about.message):
+                    self.give_back(frame)  # unless it was claimed again meanwhile: then it is that caller's
             case Complete():
                 if code is None:
                     self.deliveries.completed(about.message)
@@ -315,11 +336,11 @@ class Conversation:
 
     def _is_claiming(self, message: int) -> bool:
         return any(
-            request.waiter is not None and isinstance(request.about, Claim) and request.about.message == message
+            isinstance(request.about, Claim) and request.about.message == message and request.is_wanted
             for request in self._open.values()
         )
 
-    def _close(self, request: OpenRequest) -> None:
+    def _close(self, request: OpenRequest[W]) -> None:
         del self._open[request.id]
         self._open_bytes -= len(request.data)
 
@@ -327,7 +348,3 @@ class Conversation:
 def as_exception(error: Error) -> RelayError:
     """An error frame as the typed exception it stands for."""
     return error_for(error.code, error.message, retry_after_s=error.retry_after_s, detail=error.detail)
-
-
-def _is_about_a_claim(about: About | None) -> bool:
-    return isinstance(about, (Claim, Release, Complete, Fail))

@@ -80,11 +80,13 @@ class Broker:
 
     def start(self, snapshot: ask.Snapshot, now: float, now_ms: int) -> None:
         """Rebuild memory from the store: agents, and one full fresh lease for each claim that was held."""
+        self.directory.clock_offset_ms = now_ms - now * 1000
         for row in snapshot.agents:
             agent = self.directory.ensure(row.agent)
             self.directory.describe(agent, row.label, row.tags, row.caps, row.channels)
             agent.machine, agent.meta = row.machine, row.meta
-            agent.instance, agent.epoch, agent.last_seen_at = row.instance, row.epoch, row.last_seen_at
+            agent.instance, agent.epoch = row.instance, row.epoch
+            agent.heard_at = self.directory.monotonic(row.last_seen_at)
         for claim in snapshot.claims:
             self.leases.hold(claim.message, claim.agent, claim.epoch, claim.fence, claim.lease_s, now)
         self.wake_at(snapshot.due_at, now, now_ms)

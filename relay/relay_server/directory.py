@@ -5,6 +5,7 @@ is rebuilt from the store at start. Lookups by tag, capability, channel and labe
 not grow with the number of agents it is not for.
 """
 
+import bisect
 import difflib
 from collections.abc import Iterable
 from typing import Any, Final
@@ -14,16 +15,19 @@ from relay_proto.frames import AgentCard, Presence, Status
 from .presence import presence
 
 SUGGESTIONS_MAX: Final = 3
-SUGGEST_FROM_MAX: Final = 512
-"""Names compared when an unknown agent was addressed: a typo must not cost more than a message."""
+SUGGEST_FROM_MAX: Final = 200
+"""Names compared when an unknown agent was addressed: a typo must stay cheap among ten thousand agents."""
 
 
 class Agent:
-    """One agent: what it said of itself, and what the relay sees. `heard_at` is on the monotonic clock, seconds."""
+    """One agent: what it said of itself, and what the relay sees.
+
+    `heard_at` is on the monotonic clock, seconds; it may lie before this process began.
+    """
 
     __slots__ = (
-        "agent", "caps", "channels", "connected", "epoch", "heard_at", "instance", "label", "last_seen_at", "left",
-        "load", "machine", "meta", "status", "tags",
+        "agent", "caps", "channels", "connected", "epoch", "heard_at", "instance", "label", "left", "load",
+         "machine", "meta", "status", "tags",
     )  # fmt: skip
 
     def __init__(self, agent: str) -> None:
@@ -38,7 +42,6 @@ class Agent:
         self.load: int | float | None = None
         self.instance = ""
         self.epoch = 0
-        self.last_seen_at = 0
         self.heard_at = float("-inf")
         self.connected = False
         self.left = False
@@ -46,13 +49,13 @@ class Agent:
     def presence(self, now: float) -> Presence:
         return presence(self.connected, self.status, self.heard_at, self.left, now)
 
-    def card(self, now: float) -> AgentCard:
+    def card(self, now: float, clock_offset_ms: float) -> AgentCard:
         """The agent as the `agents` op shows it."""
         return AgentCard(
             agent=self.agent,
             status=self.presence(now),
             epoch=self.epoch,
-            last_seen_at=self.last_seen_at,
+            last_seen_at=int(self.heard_at * 1000 + clock_offset_ms),
             label=self.label,
             tags=list(self.tags),
             caps=list(self.caps),
@@ -69,7 +72,7 @@ class Agent:
 class Directory:
     """All known agents by id, and by tag, capability, channel and label."""
 
-    __slots__ = ("_names", "agents", "by_cap", "by_channel", "by_label", "by_tag")
+    __slots__ = ("_names", "agents", "by_cap", "by_channel", "by_label", "by_tag", "clock_offset_ms")
 
     def __init__(self) -> None:
         self.agents: dict[str, Agent] = {}
@@ -77,7 +80,13 @@ class Directory:
         self.by_cap: dict[str, set[str]] = {}
         self.by_channel: dict[str, set[str]] = {}
         self.by_label: dict[str, set[str]] = {}
+        self.clock_offset_ms = 0.0
+        """Milliseconds since 1970 at monotonic zero, as of the last turn: to show times, never to decide by them."""
         self._names: list[str] | None = None
+
+    def monotonic(self, at: int) -> float:
+        """A time in ms since 1970 on the monotonic clock, seconds."""
+        return (at - self.clock_offset_ms) / 1000
 
     def get(self, agent: str) -> Agent | None:
         return self.agents.get(agent)
@@ -116,9 +125,7 @@ class Directory:
     def suggestions(self, name: str) -> list[str]:
         """Up to SUGGESTIONS_MAX ids (or labels' owners) that look like `name`, best first."""
         lowered = name.lower()
-        near = [known for known in self.names() if known[:2].lower() == lowered[:2] or lowered in known.lower()]
-        near = near[:SUGGEST_FROM_MAX] or self.names()[:SUGGEST_FROM_MAX]
-        by_lower = {known.lower(): known for known in near}
+        by_lower = {known.lower(): known for known in self._near(name)}
         close = difflib.get_close_matches(lowered, by_lower, n=SUGGESTIONS_MAX, cutoff=0.6)
         inside = [low for low in by_lower if lowered in low and low not in close]
         found = [by_lower[low] for low in (*close, *inside)][:SUGGESTIONS_MAX]
@@ -126,6 +133,14 @@ class Directory:
             if owner not in found and len(found) < SUGGESTIONS_MAX:
                 found.append(owner)
         return found
+
+    def _near(self, name: str) -> list[str]:
+        """All names while they are few, else those that stand next to `name` in the alphabet."""
+        names = self.names()
+        if len(names) <= SUGGEST_FROM_MAX:
+            return names
+        start = max(0, bisect.bisect(names, name) - SUGGEST_FROM_MAX // 2)
+        return names[start : start + SUGGEST_FROM_MAX]
 
 
 def _reindex(index: dict[str, set[str]], agent: str, old: tuple[str, ...], new: tuple[str, ...]) -> None:

@@ -25,6 +25,7 @@ def settle(
     broker: Broker, commands: Sequence[ask.Command], outcomes: Sequence[ask.Outcome], now: float, now_ms: int
 ) -> None:
     """Say what a committed turn decided. `now_ms` is the turn's own time."""
+    broker.directory.clock_offset_ms = now_ms - now * 1000
     for command, outcome in zip(commands, outcomes, strict=True):
         if isinstance(outcome, RelayError):
             _refused(broker, command, outcome, now)
@@ -58,7 +59,7 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
         broker.leases.freeze(frame.agent, agent.heard_at)
     broker.directory.describe(agent, frame.label, frame.tags or (), frame.caps or (), frame.channels or ())
     agent.machine, agent.meta, agent.status, agent.load = frame.machine, frame.meta, frame.status, None
-    agent.instance, agent.epoch, agent.last_seen_at = command.instance, outcome.epoch, now_ms
+    agent.instance, agent.epoch = command.instance, outcome.epoch
     agent.heard_at, agent.left = now, False
     agent.connected = not session.lost
     session.registering = False
@@ -216,12 +217,12 @@ def _offer(broker: Broker, offer: ask.Offered) -> None:
 
 def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, now_ms: int) -> None:
     if isinstance(command, ask.ChangeAgent):
-        _apply_change(broker, command, now_ms)
+        _apply_change(broker, command)
     if command.re is not None:
         _ok(broker, command.origin, wire.Ok(re=command.re))
 
 
-def _apply_change(broker: Broker, command: ask.ChangeAgent, now_ms: int) -> None:
+def _apply_change(broker: Broker, command: ask.ChangeAgent) -> None:
     agent, frame = broker.directory.agents[command.agent], command.frame
     broker.directory.describe(
         agent,
@@ -234,7 +235,11 @@ def _apply_change(broker: Broker, command: ask.ChangeAgent, now_ms: int) -> None
         agent.status = frame.status
     if frame.meta is not None:
         agent.meta = frame.meta
-    agent.last_seen_at = now_ms
+    session = broker.sessions.get(command.agent)
+    if session is not None and (frame.caps or frame.tags or frame.label):
+        # There may be work for what it can do now.
+        session.lagging = session.rescan = True
+        broker.refill(session)
 
 
 def _ok(broker: Broker, session: Session, frame: wire.Ok) -> None:

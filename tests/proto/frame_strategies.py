@@ -54,6 +54,18 @@ def values(kind: inspect.Type) -> st.SearchStrategy[Any]:
     raise AssertionError(f"no strategy for {kind}")
 
 
+def says_any(kind: inspect.Type) -> bool:
+    """True when somewhere in the type stands Any."""
+    match kind:
+        case inspect.AnyType():
+            return True
+        case inspect.ListType(item_type=inner) | inspect.DictType(value_type=inner):
+            return says_any(inner)
+        case inspect.UnionType(types=kinds):
+            return any(says_any(member) for member in kinds)
+    return False
+
+
 def frames_of(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
     """Valid structs of one type, any of the optional fields left out."""
     info = inspect.type_info(kind)
@@ -61,7 +73,7 @@ def frames_of(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
     needed: dict[str, st.SearchStrategy[Any]] = {}
     optional: dict[str, st.SearchStrategy[Any]] = {}
     for field in info.fields:
-        strategy = SPECIAL[field.name] if field.name in SPECIAL else values(field.type)
+        strategy = SPECIAL[field.name] if says_any(field.type) else values(field.type)
         (needed if field.required else optional)[field.name] = strategy
     return st.fixed_dictionaries(needed, optional=optional).map(lambda fields: kind(**fields))
 

@@ -15,7 +15,7 @@ from tests.proto.frame_strategies import client_frames, relay_frames
 
 # Failures print a @reproduce_failure line; `pytest --hypothesis-seed=N` repeats a whole run.
 quick = settings(
-    max_examples=150, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
+    max_examples=100, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
 )
 
 HEARTBEAT = {"op": "heartbeat"}
@@ -111,10 +111,20 @@ def test_batches_keep_order_and_the_limit_on_frames() -> None:
 
 
 def test_batches_keep_the_limit_on_bytes_to_the_last_byte() -> None:
+    half = (limits.MESSAGE_BYTES_MAX - 3) // 2  # 3 bytes: the longest header of the array
+    assert [len(payload) for payload in codec.batches([b"x" * half, b"y" * (half + 1)])] == [2 * half + 2]
+    assert [len(payload) for payload in codec.batches([b"x" * half, b"y" * (half + 2)])] == [half + 1, half + 3]
+    before = b"z" * limits.MESSAGE_BYTES_MAX
+    assert [len(payload) for payload in codec.batches([before, b"x" * half, b"y" * (half + 2)])][1:] == [
+        half + 1,
+        half + 3,
+    ]
+
+
+def test_full_bodies_go_three_to_a_message() -> None:
     frames = [codec.encode_frame(Send(id=i, to="a", body="x" * limits.BODY_BYTES_MAX)) for i in range(9)]
     payloads = list(codec.batches(frames))
     assert [len(decode_client_batch(payload)) for payload in payloads] == [3, 3, 3]
-    assert all(len(payload) <= limits.MESSAGE_BYTES_MAX for payload in payloads)
 
 
 def test_no_frames_make_no_batch() -> None:
@@ -257,6 +267,12 @@ def test_unknown_fields_are_ignored(value: object) -> None:
     assert decode_client_batch(pack([{**HEARTBEAT, "of_tomorrow": value}])) == [Heartbeat()]
 
 
+@pytest.mark.parametrize("header", [b"\x82", b"\xde\0\2", b"\xdf\0\0\0\2"], ids=["short", "16-bit", "32-bit"])
+def test_maps_may_have_headers_of_any_length(header: bytes) -> None:
+    frame = header + b"".join(key + value for key, value in fields(op="heartbeat", zz={"a": 1}))
+    assert decode_client_batch(array(frame)) == [Heartbeat()]
+
+
 def test_a_refusal_shows_what_it_answers() -> None:
     assert repr(refused({"op": "shout", "id": 7})) == (
         "Refusal(UnknownOp(\"op is 'shout'; this relay does not know it\", code='unknown_op'), re=7)"
@@ -302,6 +318,7 @@ NOT_FRAMES: dict[str, bytes] = {
     "a key that is a map": array(mapping(*BEAT, (pack({}), pack(1)))),
     "a key of meta that is a number": pack([{"op": "update", "id": 1, "meta": {1: 1}}]),
     "an ext type": array(mapping(*BEAT, *fields(zz=EXT))),
+    "an ext type of 3 bytes": array(mapping(*BEAT, *fields(zz=b"\xc7\x03\x05xyz"))),
     "an ext type for a body": array(mapping(*fields(op="send", id=1, to="a", body=EXT))),
     "an ext type in a list": array(mapping(*BEAT, *fields(zz=array(EXT)))),
     "an ext type for a frame": array(EXT),

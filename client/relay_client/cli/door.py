@@ -12,7 +12,7 @@ import os
 import random
 import re
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 DEFAULT_URL: Final = f"http://localhost:{limits.DEFAULT_PORT}"
-REPLACED_RETRY_S: Final = 10.0
-"""Seconds that `ask` fights for its name: enough for dozens of commands at the same moment."""
-REPLACED_PAUSE_S: Final = (0.02, 0.5)
-"""First and largest pause before another try; each is drawn at random around it, so that rivals fall out of step."""
+AGAIN_S: Final = 10.0
+"""Seconds in which `ask` tries again: enough for dozens of commands at the same moment, or for a relay's restart."""
+AGAIN_PAUSE_S: Final = (0.02, 0.5)
+"""First and largest pause before another try."""
 COMMAND_TIMEOUT_S: Final = 30.0
 
 
@@ -116,29 +116,41 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 async def ask(door: Door, action: Callable[["Agent"], Awaitable[Result]]) -> Result:
     """Registers under the door's name, does `action`, leaves; gives the action's result.
 
-    Replaced by a namesake, it registers and does the whole action again, for at most REPLACED_RETRY_S. Raises
-    TimeoutError when the door's timeout_s passes without a result, else what connecting or the action raises.
+    Nothing there at the first try is Unreachable at once. Replaced by a namesake, or cut off in the middle, it
+    registers and does the whole action again, for at most AGAIN_S. Raises TimeoutError when the door's timeout_s passes
+    without a result, else what connecting or the action raises.
     """
     import relay_client
 
     loop = asyncio.get_running_loop()
-    fight_until = loop.time() + REPLACED_RETRY_S
-    pause_s, pause_max_s = REPLACED_PAUSE_S
+    again_until = loop.time() + AGAIN_S
     results: list[Result] = []
+    pauses = jittered(*AGAIN_PAUSE_S)
+    expected: tuple[type[Exception], ...] = (relay_client.Replaced, relay_client.Disconnected)
     try:
         async with asyncio.timeout(door.timeout_s):
             while not results:
                 try:
                     # credit 1: this agent's own inbox is not what the command is about
-                    async with relay_client.connect(door.url, agent=door.name, token=door.token, credit=1) as agent:
+                    async with relay_client.connect(
+                        door.url, agent=door.name, token=door.token, credit=1, reconnect=False
+                    ) as agent:
                         results.append(await action(agent))
-                except relay_client.Replaced:
-                    if not results and loop.time() > fight_until:
-                        raise
-                if not results:
-                    await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))
-                    pause_s = min(2 * pause_s, pause_max_s)
+                except expected:
+                    if not results:
+                        if loop.time() > again_until:
+                            raise
+                        expected = (*expected, relay_client.Unreachable)  # it was there: it may be restarting
+                        await asyncio.sleep(next(pauses))
     except TimeoutError:
         if not results:
             raise TimeoutError(f"no answer from {door.url} within {door.timeout_s:g} s") from None
     return results[0]
+
+
+def jittered(first_s: float, max_s: float) -> Iterator[float]:
+    """Pauses that double up to `max_s`, each drawn at random around its length, so that rivals fall out of step."""
+    pause_s = first_s
+    while True:
+        yield pause_s * random.uniform(0.5, 1.5)
+        pause_s = min(2 * pause_s, max_s)

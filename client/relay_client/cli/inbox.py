@@ -50,7 +50,7 @@ async def read_inbox(
             limit=min(limit - len(items), limits.PAGE_MAX), after=after, channel=channel, unread=unread, agent=agent
         )
         items += page.items
-        if page.next is None:
+        if not isinstance(page.next, int):
             break
         after = page.next
     return items

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from relay_proto import limits
-from relay_proto.errors import TooLarge, UnknownAgent
+from relay_proto.errors import TooLarge
 
 from .door import MESSAGE_ID, Door, ask, check_target, client_options, run
 from .output import json_option, put
@@ -49,8 +49,8 @@ def send(
     """Send BODY to TO and say how many have it in their inbox.
 
     \b
-    TO is an agent (builder), tag:x, cap:x, label:x, channel:x, one of them
-    (any:cap:x, any:tag:x), or everyone (ALL). BODY - is read from stdin.
+    TO is an agent (builder), a group (tag:x, cap:x, label:x) or everyone (ALL).
+    BODY - is read from stdin.
 
     When this returns 0, the message is on the relay's disk.
     """
@@ -86,9 +86,6 @@ async def deliver(door: Door, letter: Letter) -> "Receipt":
 
     try:
         return await ask(door, action)
-    except UnknownAgent as exc:
-        exc.add_note("--hold keeps the message for a name not yet seen")
-        raise
     except TimeoutError as exc:
         exc.add_note(f"it may or may not be accepted; the same command with --key {letter.key} can't double it")
         raise

@@ -92,7 +92,7 @@ async def help_(desk: Desk, name: str | None) -> list[str]:
     if name is None:
         lines += [
             "",
-            "TARGET is an agent, tag:x, cap:x, label:x, channel:x, any:cap:x, any:tag:x or ALL.",
+            "TARGET is an agent (builder), a group (tag:x, cap:x, label:x) or everyone (ALL).",
             "Ctrl-C clears the line or ends the waiting, Ctrl-D leaves.",
         ]
     return lines

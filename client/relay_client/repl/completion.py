@@ -81,7 +81,6 @@ def targets_of(cards: Iterable[AgentCard], own_name: str) -> list[tuple[str, str
         if card.agent != own_name:
             choices.append((card.agent, card.status))
         names = [f"cap:{cap}" for cap in card.caps] + [f"tag:{tag}" for tag in card.tags]
-        names += [f"channel:{channel}" for channel in card.channels]
         if card.label:
             names.append(f'label:"{card.label}"' if " " in card.label else f"label:{card.label}")
         for name in names:

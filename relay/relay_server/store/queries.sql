@@ -44,7 +44,17 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 INSERT INTO deliveries (message, agent, stage, at, attempt) VALUES (?, ?, 'queued', ?, 1);
 
 -- name: put_work
-INSERT INTO work (message, state, fence, attempts, changed_at) VALUES (?, 'ready', 0, 0, ?);
+INSERT INTO work (message, target, state, fence, attempts, changed_at) VALUES (?, ?, 'ready', 0, 0, ?);
+
+-- name: offer_ready_work
+-- Work that was there before the worker: what is ready and meant for such an agent comes into its inbox.
+INSERT INTO deliveries (message, agent, stage, at, attempt)
+SELECT w.message, ?1, 'queued', ?2, 1
+FROM work AS w INDEXED BY work_ready CROSS JOIN messages AS m ON m.message = w.message
+WHERE w.state = 'ready' AND w.target IN (SELECT value FROM json_each(?3)) AND m.sender <> ?1
+  AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message = w.message AND d.agent = ?1)
+ORDER BY w.message
+LIMIT ?4;
 
 -- name: message_by_key
 -- The message that a key already made, to answer again or to refuse.

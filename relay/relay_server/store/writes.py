@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from relay_proto.errors import BadRequest, KeyConflict, PointlessAck, UnknownMessage
+from relay_proto.targets import BROADCAST_WORDS
 
 from ..claim import NACKS_MAX, backoff_s
 from . import queries
@@ -36,6 +37,8 @@ from .rows import message_row, to_json
 from .transaction import Transaction
 from .work import release_all
 
+READY_WORK_MAX: Final = 1000
+"""Pieces of waiting work that an agent is offered when it comes: oldest first, the rest when it comes again."""
 IGNORED_WORK_S: Final = 60.0
 """Work that a candidate acked without claiming comes to it again after this, doubling up to IGNORED_WORK_S_MAX."""
 IGNORED_WORK_S_MAX: Final = 3600.0
@@ -57,6 +60,7 @@ def put_agent(tx: Transaction, command: PutAgent) -> AgentPut:
             "now": tx.now,
         },
     ).fetchall()
+    _offer_ready_work(tx, frame.agent, frame.label, frame.tags, frame.caps)
     return AgentPut(epoch, tx.execute(queries.pending, (frame.agent,)).fetchone()[0])
 
 
@@ -74,7 +78,18 @@ def change_agent(tx: Transaction, command: ChangeAgent) -> Done:
             "now": tx.now,
         },
     )
+    _offer_ready_work(tx, command.agent, frame.label, frame.tags, frame.caps)
     return Done()
+
+
+def _offer_ready_work(
+    tx: Transaction, agent: str, label: str | None, tags: list[str] | None, caps: list[str] | None
+) -> None:
+    """Give a worker the work that was sent before it came: only what is claimable, and at most READY_WORK_MAX of it."""
+    targets = [*BROADCAST_WORDS, *(f"cap:{cap}" for cap in caps or ()), *(f"tag:{tag}" for tag in tags or ())]
+    if label is not None:
+        targets.append(f"label:{label}")
+    tx.execute(queries.offer_ready_work, (agent, tx.now, to_json(targets), READY_WORK_MAX))
 
 
 def leave_agent(tx: Transaction, command: LeaveAgent) -> Returned:
@@ -113,7 +128,7 @@ def put_message(tx: Transaction, command: PutMessage) -> Outcome:
     else:
         tx.executemany(queries.put_delivery, [(message, agent, tx.now) for agent in recipients])
     if frame.claimable:
-        tx.execute(queries.put_work, (message, tx.now))
+        tx.execute(queries.put_work, (message, frame.to, tx.now))
     return MessagePut(message, thread, hops, len(recipients), command.online, tx.now, False)
 
 

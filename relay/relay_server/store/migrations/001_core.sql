@@ -58,6 +58,7 @@ CREATE INDEX deliveries_due ON deliveries (due_at) WHERE due_at IS NOT NULL;
 -- One row a claimable message. The states are those of claim.py.
 CREATE TABLE work (
     message      INTEGER PRIMARY KEY REFERENCES messages (message),
+    target       TEXT NOT NULL,             -- the message's: whom it may be offered to when they come later
     state        TEXT NOT NULL,
     fence        INTEGER NOT NULL,          -- grows by one with each claim
     attempts     INTEGER NOT NULL,
@@ -70,6 +71,7 @@ CREATE TABLE work (
     reason       TEXT
 ) STRICT;
 
+CREATE INDEX work_ready ON work (target) WHERE state = 'ready';
 CREATE INDEX work_claimed ON work (holder) WHERE state = 'claimed';
 CREATE INDEX work_delayed ON work (ready_at) WHERE state = 'delayed';
 

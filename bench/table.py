@@ -1,0 +1,85 @@
+"""The report as text: the machine, one block a workload with a column a peer, the idle agents, the targets."""
+
+from collections.abc import Callable, Iterator
+
+from .figures import Measured, Spread
+from .peers import PEERS
+from .report import Report
+from .workloads import WORKLOADS
+
+NAME_WIDTH = 26
+COLUMN_WIDTH = 25
+ABSENT = "-"
+
+
+def render(report: Report) -> str:
+    """The whole report, ready to print. Pure ASCII but for what the machine calls itself."""
+    lines = [f"Relay benchmark, {report.taken_at}"]
+    lines += [f"  {name:<12} {value}" for name, value in report.machine.items()]
+    plan = report.plan
+    lines.append(
+        f"  {'method':<12} {plan.rounds} rounds of {plan.window_s:g} s each after {plan.warmup_s:g} s warm-up, "
+        "A B C A B C; median (least .. most); bodies of 100 bytes"
+    )
+    for warning in report.warnings:
+        lines.append(f"  WARNING      {warning}")
+    for workload, by_peer in report.workloads.items():
+        lines += ["", *_block(WORKLOADS[workload], by_peer)]
+    if report.workloads:
+        lines += ["", *_legend(report)]
+    if report.idle is not None:
+        lines += ["", *_idle(report)]
+    if report.targets:
+        lines += ["", "targets of this run"]
+        lines += [f"  {'met   ' if target.met else 'MISSED'} {target.words}" for target in report.targets]
+    return "\n".join(lines)
+
+
+def _block(title: str, by_peer: dict[str, Measured]) -> Iterator[str]:
+    columns = [peer for peer in PEERS if peer.name in by_peer]
+    yield f"{title:<{NAME_WIDTH}}" + "".join(f"{peer.title:>{COLUMN_WIDTH}}" for peer in columns)
+    rows: tuple[tuple[str, Callable[[Measured], str]], ...] = (
+        ("messages a second", lambda figures: f"{figures.rate.median:,.0f}"),
+        ("  least .. most", lambda figures: f"{figures.rate.least:,.0f} .. {figures.rate.most:,.0f}"),
+        ("p50 ms", lambda figures: _range(figures.p50_ms, "{:.2f}")),
+        ("p99 ms", lambda figures: _range(figures.p99_ms, "{:.2f}")),
+        ("drain s", lambda figures: _range(figures.drain_s, "{:.2f}")),
+        ("client CPU us a message", lambda figures: _range(figures.client_us, "{:.0f}")),
+        ("daemon CPU us a message", lambda figures: _range(figures.daemon_us, "{:.0f}")),
+        ("Relay's rate is", lambda figures: _range(figures.ratio, "{:.2f}", " x")),
+        ("its p50 is better by", lambda figures: _range(figures.p50_ratio, "{:.2f}", " x")),
+    )
+    for name, cell in rows:
+        cells = [cell(by_peer[peer.name]) for peer in columns]
+        if any(text != ABSENT for text in cells):
+            yield f"  {name:<{NAME_WIDTH - 2}}" + "".join(f"{text:>{COLUMN_WIDTH}}" for text in cells)
+
+
+def _range(spread: Spread | None, number: str, unit: str = "") -> str:
+    if spread is None:
+        return ABSENT
+    median, least, most = (number.format(value) for value in (spread.median, spread.least, spread.most))
+    return f"{median}{unit} ({least}..{most})"
+
+
+def _legend(report: Report) -> Iterator[str]:
+    yield "what an answer means"
+    for peer in PEERS:
+        if peer.name in report.plan.peers:
+            missing = report.missing.get(peer.name)
+            yield f"  {peer.title:<18} {f'MISSING: {missing}' if missing else peer.promise}"
+
+
+def _idle(report: Report) -> Iterator[str]:
+    idle = report.idle
+    assert idle is not None
+    yield f"{idle.agents:,} idle agents on Relay, connected in {idle.connect_s:.1f} s"
+    yield (
+        f"  daemon memory each     {idle.resident_kib_each:.1f} KiB resident, {idle.proportional_kib_each:.1f} "
+        f"proportional, {idle.private_kib_each:.1f} private; {idle.resident_kib_each_after_rest:.1f} resident after the rest"
+    )
+    yield f"  daemon memory in all   {idle.before.resident:,} KiB before, {idle.registered.resident:,} KiB with them"
+    yield (
+        f"  daemon CPU at rest     {idle.rest_cpu_percent:.1f} % of a core over {idle.rest_s:.0f} s, "
+        f"each agent heartbeating every {idle.heartbeat_s:g} s"
+    )

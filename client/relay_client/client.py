@@ -1,0 +1,102 @@
+"""`connect`: from a URL and a name to a registered agent."""
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Final
+
+from relay_proto import codec, limits
+from relay_proto.errors import BadRequest
+from relay_proto.frames import Register, Status
+
+from .address import parse_url
+from .agent import Agent, names
+from .conversation import REGISTER_ID, Conversation
+from .errors import refused
+from .link import Link
+
+DEFAULT_URL: Final = f"http://localhost:{limits.DEFAULT_PORT}"
+
+_token = re.compile(rf"\A[\x21-\x7e]{{1,{limits.TOKEN_CHARS_MAX}}}\Z")  # what may stand in a header
+
+
+class connect:
+    """`async with connect(url, agent="builder") as agent`: a registered agent, closed at the end of the block.
+
+    url: http(s):// or ws(s)://; an empty path becomes /ws. agent: its id, 1-128 characters of A-Z a-z 0-9 . _ - @ /.
+    token: what the relay was started with, or gave out. label, tags, caps, channels, machine, meta, status: what
+    others see and find it by. instance: names this process; the same instance keeps its epoch and its claims, another
+    one takes the agent over (default: a new one for each call). credit: deliveries it takes unacked. reconnect: make
+    lost connections again, and try a first connection until `connect_timeout_s`; without it there is one attempt, and a
+    lost connection ends the agent with Disconnected.
+
+    Raises BadRequest at once for an argument that is wrong; when entered Unreachable, Unauthorized, or whatever else
+    the relay answers to register.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        agent: str,
+        token: str | None = None,
+        label: str | None = None,
+        tags: Iterable[str] = (),
+        caps: Iterable[str] = (),
+        channels: Iterable[str] = (),
+        machine: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+        status: Status | None = None,
+        instance: str | None = None,
+        credit: int = limits.CREDIT_DEFAULT,
+        connect_timeout_s: float = 10.0,
+        reconnect: bool = True,
+    ) -> None:
+        if token is not None and not (isinstance(token, str) and _token.match(token)):
+            raise BadRequest(f"token must be 1-{limits.TOKEN_CHARS_MAX} printable characters without spaces")
+        try:
+            self._register = Register(
+                id=REGISTER_ID,
+                agent=agent,
+                label=label,
+                tags=names("tags", tags) or None,
+                caps=names("caps", caps) or None,
+                channels=names("channels", channels) or None,
+                machine=machine,
+                meta=None if meta is None else dict(meta),
+                status=status,
+                instance=secrets.token_hex(16) if instance is None else instance,
+                credit=credit,
+            )
+        except (TypeError, ValueError) as exc:
+            raise refused("register", exc) from None
+        codec.encode_checked(self._register)
+        self._address = parse_url(url)
+        self._token = token
+        self._connect_timeout_s = connect_timeout_s
+        self._reconnect = reconnect
+        self._agent: Agent | None = None
+
+    async def __aenter__(self) -> Agent:
+        conversation: Conversation[asyncio.Future[Any]] = Conversation(self._register, _key_prefix())
+        link = Link(conversation, self._address, self._token, self._reconnect)
+        await link.open(self._connect_timeout_s)
+        self._agent = Agent(link)
+        return self._agent
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._agent is not None
+        await self._agent.__aexit__(kind, exc, traceback)
+
+
+def _key_prefix() -> str:
+    """What the automatic keys of one Agent object begin with: never used before, and ordered by time.
+
+    Not the instance: a caller may give the same one in each run, and the counter behind it begins again.
+    """
+    return f"{time.time_ns() // 1_000_000:011x}-{secrets.token_hex(8)}"

@@ -1,0 +1,396 @@
+"""The link of one agent to its relay: one registered connection at a time, made again whenever it is lost.
+
+It moves bytes and wakes who waits; what is said, kept and sent again is decided by the pure `conversation.py`.
+
+Rules
+- A call opens a request and awaits one future; there is no task and no queue per message. All frames made ready in one
+  turn of the event loop leave in one WebSocket message (`_flush`).
+- While there is no connection, calls wait; what was open is sent again after the next register.
+- The link ends once and for good: by `close()`, by a lost connection when `reconnect` is off, by a relay that replaced
+  or refuses this agent. Then `ended` says why, and everyone who waits gets that error.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from relay_proto import codec
+from relay_proto.errors import BadFrame, CloseCode, RelayError, TooLarge, Unauthorized
+from relay_proto.frames import Bye, Claim, Deliver, Error, Heartbeat, Ok
+
+from .address import Address
+from .connection import Connection, open_connection
+from .conversation import About, Conversation, State, as_exception
+from .errors import Disconnected, Replaced, Unreachable, same_again
+
+BACKOFF_S_FIRST: Final = 0.1
+BACKOFF_S_MAX: Final = 10.0
+SETTLED_S: Final = 10.0
+"""A registered connection that lived this long was a good one: the backoff starts again from its beginning."""
+ATTEMPT_S: Final = 10.0
+"""Seconds for one attempt, from the name lookup to the answer to register."""
+
+_HEARTBEAT: Final = codec.encode_frame(Heartbeat())
+_BYE: Final = codec.encode_frame(Bye())
+
+_FINAL_CODES: Final[dict[int, type[RelayError]]] = {
+    CloseCode.BAD_FRAME: BadFrame,
+    CloseCode.UNAUTHORIZED: Unauthorized,
+    CloseCode.REPLACED: Replaced,
+    CloseCode.TOO_LARGE: TooLarge,
+}
+"""Close codes after which the same agent must not come back by itself: it would only be refused, or fight, again."""
+_FINAL_BYES: Final = {kind.code: kind for kind in _FINAL_CODES.values()}
+
+logger = logging.getLogger("relay_client")
+
+Future = asyncio.Future
+
+
+def backoff_s(attempt: int) -> float:
+    """Seconds to wait before the reconnect of this number (0, 1, ..). Full jitter: a fleet must not come in step."""
+    return random.uniform(0, min(BACKOFF_S_MAX, BACKOFF_S_FIRST * 2.0 ** min(attempt, 16)))
+
+
+class Link:
+    """See the module. `open()` first, `close()` last; in between `ask`, `say` and `next_delivery`."""
+
+    def __init__(
+        self, conversation: Conversation[Future[Ok]], address: Address, token: str | None, reconnect: bool
+    ) -> None:
+        self.conversation = conversation
+        self.ended: RelayError | None = None
+        self.closed_by_us = False
+        self.round_trip_s: float | None = None
+        self._address = address
+        self._token = token
+        self._reconnect = reconnect
+        self._loop = asyncio.get_running_loop()
+        self._connection: Connection | None = None  # from its 101 on
+        self._registering: Future[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._flush_is_due = False
+        self._payloads: Iterator[bytes] = iter(())
+        self._waiting_to_ask: deque[Future[None]] = deque()
+        self._waiting_to_read: deque[Future[None]] = deque()
+
+    @property
+    def connected(self) -> bool:
+        """True while there is a registered connection."""
+        return self.ended is None and self.conversation.state is State.ONLINE
+
+    # -- calls -------------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise why the link has ended, if it has."""
+        if self.ended is not None:
+            raise same_again(self.ended)
+
+    async def ask(self, id: int, data: bytes, about: About | None = None) -> Ok:
+        """Send a request and give back its answer, however many connections that takes.
+
+        Raises the typed error that the relay answers with, or why the link ended. Cancelling it leaves the request to
+        the conversation; see `Conversation.abandon`.
+        """
+        conversation = self.conversation
+        if self._waiting_to_ask or not conversation.free:
+            await self._wait_for_room()
+        self.check()
+        answer: Future[Ok] = self._loop.create_future()
+        conversation.request(id, data, answer, about)
+        self.flush_soon()
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            conversation.abandon(id)
+            self._wake(self._waiting_to_ask, conversation.free)
+            won = answer.done() and not answer.cancelled() and answer.exception() is None
+            if won and isinstance(about, Claim):
+                conversation.give_back(answer.result())  # it was won in the very moment of the cancellation
+                self.flush_soon()
+            raise
+
+    async def next_delivery(self) -> Deliver:
+        """The next delivery, now in hand. Cancelling it loses none. Raises why the link ended."""
+        deliveries = self.conversation.deliveries
+        while True:
+            self.check()
+            frame = deliveries.next()
+            if frame is not None:
+                return frame
+            await self._wait(self._waiting_to_read)
+
+    def flush_soon(self) -> None:
+        """Write what is ready at the end of this turn of the event loop."""
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            self._loop.call_soon(self._flush)
+
+    async def _wait_for_room(self) -> None:
+        while True:
+            try:
+                await self._wait(self._waiting_to_ask)
+            except asyncio.CancelledError:
+                self._wake(self._waiting_to_ask, self.conversation.free)  # our turn may have come: pass it on
+                raise
+            if self.ended is not None or self.conversation.free:
+                return
+
+    async def _wait(self, line: deque[Future[None]]) -> None:
+        turn: Future[None] = self._loop.create_future()
+        line.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in line:
+                line.remove(turn)
+            raise
+
+    def _wake(self, line: deque[Future[None]], count_max: int) -> None:
+        """Wake the first waiters of a line; they are then out of it."""
+        while line and count_max > 0:
+            turn = line.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                count_max -= 1
+
+    # -- open and close ----------------------------------------------------------------------------------------------
+
+    async def open(self, timeout_s: float) -> None:
+        """Connect and register. With `reconnect` it tries again, with backoff, until `timeout_s` is over; else once.
+
+        Raises Unreachable, or what a relay answered that will not change by trying again (Unauthorized, ...).
+        """
+        started_at = self._loop.time()
+        attempt = 0
+        last: RelayError | None = None
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    attempt += 1
+                    try:
+                        await self._connect()
+                        break
+                    except RelayError as exc:
+                        last = exc
+                        if not _may_try_again(exc):
+                            raise
+                        if not self._reconnect:
+                            break
+                    await asyncio.sleep(backoff_s(attempt))
+        except TimeoutError:
+            last = last or Unreachable("no answer")
+        except Unreachable as exc:
+            last = exc
+        if self._connection is None:
+            took_s = self._loop.time() - started_at
+            raise Unreachable(
+                f"no relay at {self._address.url}: {last} ({_times(attempt)} {self._address.uri} in {took_s:.1f} s). "
+                "Is it running? `relay serve` starts one; another address goes into url (RELAY_URL for commands)"
+            )
+        self._keeper = self._loop.create_task(self._keep(self._connection), name=f"relay link of {self._name}")
+
+    async def close(self) -> None:
+        """Say bye, write what is ready, close. Who still waits gets Disconnected. Idempotent."""
+        connection = self._connection
+        if self.ended is None:
+            self.closed_by_us = True
+            if connection is not None and connection.is_open and self.conversation.state is State.ONLINE:
+                self.conversation.say(_BYE)
+                connection.can_write = True  # the last words go into the transport's buffer; the close timer bounds it
+                self._flush()
+            self._end(Disconnected("this agent was closed"))
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()  # before the connection closes: it would make the next one
+        try:
+            if connection is not None:
+                connection.close()
+                await asyncio.wait([connection.closed])
+        finally:
+            if connection is not None:
+                connection.abort("closed by the agent")
+            if keeper is not None:
+                await asyncio.wait([keeper])
+        if keeper is not None and not keeper.cancelled():
+            keeper.result()  # a fault of our own in there must not pass unseen
+
+    def _end(self, error: RelayError) -> None:
+        """The end, for everyone who waits and everyone who asks from now on."""
+        if self.ended is not None:
+            return
+        self.ended = error
+        if self._connection is not None:
+            self._connection.close()
+        for answer in self.conversation.end():
+            if not answer.done():
+                answer.set_exception(same_again(error))
+        for line in (self._waiting_to_read, self._waiting_to_ask):
+            self._wake(line, len(line))
+
+    # -- connections -------------------------------------------------------------------------------------------------
+
+    @property
+    def _name(self) -> str:
+        return self.conversation.register.agent
+
+    async def _connect(self) -> None:
+        """One attempt, up to the answer to register. Raises the RelayError that says why not."""
+        self._connection = None
+        try:
+            async with asyncio.timeout(ATTEMPT_S):
+                connection = await open_connection(self._address, self._token, self)
+        except TimeoutError:
+            raise Unreachable(f"no answer within {ATTEMPT_S:g} s") from None
+        self._connection = connection
+        self._registering = self._loop.create_future()
+        asked_at = self._loop.time()
+        self.conversation.connected()
+        self._flush()
+        try:
+            await asyncio.wait([self._registering, connection.closed], timeout=ATTEMPT_S, return_when="FIRST_COMPLETED")
+            if self.conversation.state is not State.ONLINE or connection.closed.done():
+                if not connection.closed.done():
+                    connection.close()
+                raise (
+                    self.conversation.refusal
+                    or self._verdict(connection)
+                    or Unreachable(f"the relay did not answer register: {connection.close_reason}")
+                )
+        except BaseException:
+            self._connection = None
+            self._forget_connection()
+            connection.abort("given up while registering")
+            raise
+        answer = self.conversation.answer
+        assert answer is not None
+        self.round_trip_s = self._loop.time() - asked_at
+        if answer.heartbeat_s is not None:
+            connection.start_heartbeats(answer.heartbeat_s)
+        logger.info(
+            "%s registered at %s: session %s, epoch %s", self._name, self._address, answer.session, answer.epoch
+        )
+
+    async def _keep(self, connection: Connection) -> None:
+        """Hold the link until it ends: wait for the connection to break, make the next one."""
+        attempt = 0
+        while True:
+            since = self._loop.time()
+            await asyncio.wait([connection.closed])
+            self._forget_connection()
+            final = self._verdict(connection)
+            if final is None and not self._reconnect:
+                final = Disconnected(f"the connection was lost: {connection.close_reason}")
+            if final is not None:
+                logger.warning("%s: the link ended: %s", self._name, final)
+                self._end(final)
+                return
+            if self._loop.time() - since >= SETTLED_S:
+                attempt = 0
+            logger.warning("%s lost its connection to %s: %s", self._name, self._address, connection.close_reason)
+            while True:
+                await asyncio.sleep(backoff_s(attempt))
+                attempt += 1
+                try:
+                    await self._connect()
+                except RelayError as exc:
+                    if not _may_try_again(exc) and not isinstance(exc, Unreachable):
+                        logger.warning("%s: the link ended: %s", self._name, exc)
+                        self._end(exc)
+                        return
+                    logger.info("%s: reconnect %d to %s failed: %s", self._name, attempt, self._address, exc)
+                else:
+                    assert self._connection is not None
+                    connection = self._connection
+                    break
+
+    def _forget_connection(self) -> None:
+        self.conversation.lost()
+        self._payloads = iter(())
+        self._wake(self._waiting_to_ask, self.conversation.free)
+
+    def _verdict(self, connection: Connection) -> RelayError | None:
+        """Why this connection must have been the last one, or None when the next may follow."""
+        bye, complaints = self.conversation.bye, self.conversation.complaints
+        kind = _FINAL_BYES.get(bye.code or "") if bye is not None else None
+        kind = kind or _FINAL_CODES.get(connection.close_code or 0)
+        if kind is None:
+            return None
+        said = [error.message for error in complaints if error.code == kind.code]
+        return kind((bye and bye.message) or (said and said[-1]) or connection.close_reason or kind.meaning)
+
+    # -- the owner of a connection -----------------------------------------------------------------------------------
+
+    def message_received(self, data: bytes) -> None:
+        """Frames of the relay: wake who waits for them."""
+        connection, conversation = self._connection, self.conversation
+        if connection is None:
+            return  # said before we registered; what it means (it is going away) its closing will show
+        try:
+            frames = codec.decode_relay_batch(data)
+        except BadFrame as exc:
+            logger.error("%s: %s", self._name, exc)
+            connection.close(CloseCode.BAD_FRAME, str(exc)[:100])
+            return
+        for answer, frame in conversation.receive(frames):
+            if isinstance(frame, Ok):
+                answer.set_result(frame)
+            else:
+                answer.set_exception(as_exception(frame))
+        if self._waiting_to_read and conversation.deliveries.has_waiting:
+            self._wake(self._waiting_to_read, len(self._waiting_to_read))
+        if self._waiting_to_ask:
+            self._wake(self._waiting_to_ask, conversation.free)
+        if self._registering is not None and (conversation.state is State.ONLINE or conversation.refusal is not None):
+            if not self._registering.done():
+                self._registering.set_result(None)
+            self._registering = None
+        if conversation.complaints:
+            self._log_complaints(conversation.complaints)
+        if conversation.bye is not None:
+            connection.close()
+        if conversation.has_outgoing:
+            self.flush_soon()
+
+    def writable(self) -> None:
+        """The transport takes bytes again."""
+        self._flush()
+
+    def heartbeat_due(self) -> None:
+        """Nothing was said for a while: say that the agent is there."""
+        self.conversation.say(_HEARTBEAT)
+        self.flush_soon()
+
+    def round_trip(self, seconds: float) -> None:
+        """A ping was answered."""
+        self.round_trip_s = seconds
+
+    def _log_complaints(self, complaints: list[Error]) -> None:
+        for error in complaints:
+            logger.warning("%s: the relay refused a frame: %s: %s", self._name, error.code, error.message)
+
+    def _flush(self) -> None:
+        """Write what is ready, as few WebSocket messages as it fits into, until the transport has enough."""
+        self._flush_is_due = False
+        connection = self._connection
+        if connection is None:
+            return
+        while connection.can_write and connection.is_open:
+            payload = next(self._payloads, None)
+            if payload is None:
+                if not self.conversation.has_outgoing:
+                    return
+                self._payloads = codec.batches(self.conversation.take_outgoing())
+            else:
+                connection.write(payload)
+
+
+def _may_try_again(exc: RelayError) -> bool:
+    return exc.retryable and not exc.detail.get("permanent")
+
+
+def _times(count: int) -> str:
+    return "tried once" if count == 1 else f"tried {count} times"

@@ -1,0 +1,74 @@
+"""app: the table of commands, loaded one by one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+import relay_client.cli
+from relay_client.cli.app import COMMANDS, main, relay
+
+SOURCES = Path(relay_client.__file__).parent
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_entry_of_the_table_is_a_command(name: str) -> None:
+    command = relay.get_command(click.Context(relay), name)
+    assert isinstance(command, click.Command)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
+def test_version_and_help_load_no_subcommand_and_no_network(arguments: list[str]) -> None:
+    program = (
+        "import sys; from relay_client.cli import main; code = main(sys.argv[1:]); "
+        "slow = ('asyncio', 'websockets', 'msgspec', 'relay_server', 'relay_client.cli.send'); "
+        "print([name for name in slow if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr.strip()) == (0, "[]")
+
+
+def test_help_names_every_command_and_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(entry.help in text for entry in COMMANDS.values())
+    assert len(text.splitlines()) < 24
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_without_a_command_it_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "Usage: relay" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sned", "x"], "relay: there is no command 'sned'; did you mean 'send'? (see: relay --help)"),
+        (["send", "x"], "relay: missing argument 'BODY' (see: relay send --help)"),
+        (["send", "a b", "x"], "'a b'"),
+        (["inbox", "tag:x"], "is no agent id"),
+        (["listen", "ALL"], "is no agent id"),
+        (["message", "zero"], "'zero' is not a valid integer"),
+        (["agents", "--status", "sleepy"], "'sleepy' is not one of"),
+        (["send", "x", "y", "--header", "novalue"], "is not NAME=VALUE"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert err.startswith("relay: ")
+    assert err.count("\n") == 1
+
+
+def test_the_client_names_the_server_in_the_table_and_nowhere_else() -> None:
+    naming = [
+        str(path.relative_to(SOURCES)) for path in SOURCES.rglob("*.py") if "relay_server" in path.read_text("utf-8")
+    ]
+    assert naming == ["cli/app.py"]

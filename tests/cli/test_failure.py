@@ -1,0 +1,96 @@
+"""failure: every exception becomes one exit code and one line."""
+
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+
+import relay_client
+from relay_client.cli.failure import did_you_mean, explain, guard
+from relay_proto.errors import BadRequest, Forbidden, InboxFull, RelayError, Unauthorized, UnknownAgent
+
+
+@pytest.mark.parametrize(
+    ("exc", "code"),
+    [
+        (relay_client.Unreachable("no relay at x"), 69),
+        (relay_client.Disconnected("lost"), 69),
+        (TimeoutError("no answer"), 69),
+        (Unauthorized("the token is wrong"), 77),
+        (Forbidden("not you"), 77),
+        (BadRequest("to is 'x y'"), 1),
+        (relay_client.Replaced("someone else"), 1),
+        (RelayError("new kind", code="from_the_future"), 1),
+        (ZeroDivisionError("oops"), 1),
+        (OSError(28, "No space left on device"), 1),
+        (click.UsageError("Missing argument."), 2),
+        (click.ClickException("refused"), 1),
+        (KeyboardInterrupt(), 130),
+        (click.Abort(), 130),
+    ],
+)
+def test_each_failure_has_its_exit_code(exc: BaseException, code: int) -> None:
+    assert explain(exc)[0] == code
+
+
+def test_suggestions_are_told_once() -> None:
+    exc = UnknownAgent("no agent is called 'bulider'", detail={"suggestions": ["builder"]})
+    assert explain(exc)[1] == "no agent is called 'bulider'; did you mean builder?"
+    told = UnknownAgent("no agent is called 'bulider'; did you mean builder?", detail={"suggestions": ["builder"]})
+    assert explain(told)[1].count("builder?") == 1
+
+
+def test_a_retry_that_makes_sense_later_says_when() -> None:
+    assert explain(InboxFull("inbox of x is full", retry_after_s=2.5))[1].endswith("; try again in 2.5 s")
+
+
+def test_text_of_the_relay_is_escaped() -> None:
+    assert explain(RelayError("bad \x1b[2J name"))[1] == r"bad \x1b[2J name"
+
+
+def test_notes_of_the_command_end_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        exc = UnknownAgent("no agent is called 'x'")
+        exc.add_note("--hold keeps it")
+        raise exc
+
+    assert guard("relay", fail) == 1
+    assert capsys.readouterr().err == "relay: no agent is called 'x'; --hold keeps it\n"
+
+
+def test_a_fault_of_ours_is_one_line_unless_its_traceback_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("oops")
+
+    assert guard("relay", fail) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("relay: ZeroDivisionError: oops")
+    assert err.count("\n") == 1
+    monkeypatch.setenv("RELAY_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        guard("relay", fail)
+
+
+def test_a_reader_that_went_away_is_no_failure() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    program = "import sys; from relay_client.cli import main; sys.exit(main(['--help']))"
+    with os.fdopen(write_end, "wb") as stdout:
+        done = subprocess.run([sys.executable, "-c", program], stdout=stdout, stderr=subprocess.PIPE, timeout=30)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_terminal_that_knows_no_arrows_gets_their_numbers() -> None:
+    program = "import sys; from relay_client.cli.failure import guard; sys.exit(guard('relay', lambda: print('→')))"
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, b"\\u2192\n")
+
+
+def test_only_near_words_are_suggested() -> None:
+    assert did_you_mean("sned", ["send", "inbox"]) == "; did you mean 'send'?"
+    assert did_you_mean("xyzzy", ["send", "inbox"]) == ""

@@ -1,0 +1,102 @@
+"""relay listen: prints, then acks; and takes no name away by accident."""
+
+import json
+import signal
+
+from tests.cli.command import listening, run, started
+from tests.daemon import Daemon
+
+
+def test_each_message_is_a_line_and_is_acked_after_it_was_printed(daemon: Daemon) -> None:
+    for i in range(3):
+        run("send", "builder", f"body {i}", "--hold", "--url", daemon.url)
+    with listening(daemon.url, "builder", "--count", "2") as listener:
+        out, err = listener.communicate(timeout=30)
+    assert (listener.returncode, err) == (0, "")
+    assert [line.split("→ builder")[1].strip() for line in out.splitlines()] == ["body 0", "body 1"]
+    left = run("inbox", "builder", "--json", "--url", daemon.url).records
+    assert [record["body"] for record in left] == ["body 2"]
+    stages = {record["body"]: record["stage"] for record in everything(daemon)}
+    assert stages["body 0"] == stages["body 1"] == "done"
+
+
+def everything(daemon: Daemon) -> list[dict[str, object]]:
+    return run("inbox", "builder", "--all", "--json", "--url", daemon.url).records
+
+
+def test_a_line_is_there_as_soon_as_the_message_is(daemon: Daemon) -> None:
+    with listening(daemon.url, "builder", "--json") as listener:
+        assert listener.stdout is not None
+        run("send", "builder", "first", "--url", daemon.url)
+        assert json.loads(listener.stdout.readline())["body"] == "first"
+        run("send", "builder", "second", "--url", daemon.url)
+        assert json.loads(listener.stdout.readline())["body"] == "second"
+
+
+def test_hostile_text_does_not_reach_the_terminal(daemon: Daemon) -> None:
+    run("send", "builder", "-", "--hold", "--url", daemon.url, stdin="\x1b]0;x\x07\u202eevil\nrelay: fake".encode())
+    with listening(daemon.url, "builder", "--count", "1") as listener:
+        out, _ = listener.communicate(timeout=30)
+    assert r"\x1b]0;x\x07\u202eevil\nrelay: fake" in out
+    assert out.count("\n") == 1
+
+
+def test_an_agent_that_is_online_is_not_replaced_unasked(daemon: Daemon) -> None:
+    with listening(daemon.url, "builder", "--json") as first:
+        refused = run("listen", "builder", "--url", daemon.url)
+        assert refused.code == 1
+        assert "--takeover" in refused.err
+        with listening(daemon.url, "builder", "--takeover", "--count", "1") as second:
+            _, err = first.communicate(timeout=30)
+            assert first.returncode == 1
+            assert err.startswith("relay: ")
+            run("send", "builder", "for the second", "--url", daemon.url)
+            out, _ = second.communicate(timeout=30)
+            assert "for the second" in out
+
+
+def test_listening_in_the_name_that_the_cli_itself_has_works(daemon: Daemon) -> None:
+    with listening(daemon.url, "me", "--as", "me", "--count", "1") as listener:
+        run("send", "me", "hello", "--as", "you", "--url", daemon.url)
+        assert "hello" in listener.communicate(timeout=30)[0]
+
+
+def test_groups_are_listened_to_and_stay_for_the_next_listener(daemon: Daemon) -> None:
+    with listening(daemon.url, "watcher", "--tag", "ops", "--cap", "review", "--count", "1") as listener:
+        run("send", "tag:ops", "fire", "--url", daemon.url)
+        assert "fire" in listener.communicate(timeout=30)[0]
+    with listening(daemon.url, "watcher", "--count", "1") as listener:
+        run("send", "cap:review", "look", "--url", daemon.url)
+        assert "look" in listener.communicate(timeout=30)[0]
+
+
+def test_ctrl_c_ends_it_with_130_and_nothing_said(daemon: Daemon) -> None:
+    with listening(daemon.url, "builder") as listener:
+        listener.send_signal(signal.SIGINT)
+        out, err = listener.communicate(timeout=30)
+    assert (listener.returncode, out, err) == (130, "", "")
+
+
+def test_a_message_whose_reader_is_gone_stays_in_the_inbox(daemon: Daemon) -> None:
+    with listening(daemon.url, "builder") as listener:
+        assert listener.stdout is not None
+        listener.stdout.close()
+        run("send", "builder", "unseen", "--url", daemon.url)
+        assert listener.wait(timeout=30) == 0
+    assert [record["body"] for record in run("inbox", "builder", "--json", "--url", daemon.url).records] == ["unseen"]
+
+
+def test_it_goes_on_over_a_restart_of_the_relay(daemon: Daemon) -> None:
+    with listening(daemon.url, "builder", "--json") as listener:
+        assert listener.stdout is not None
+        daemon.kill()
+        daemon.start()
+        assert run("send", "builder", "after", "--url", daemon.url).code == 0
+        assert json.loads(listener.stdout.readline())["body"] == "after"
+
+
+def test_an_unreachable_relay_is_exit_code_69() -> None:
+    with started("listen", "builder", "--url", "http://127.0.0.1:9", "--timeout", "3") as process:
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 69
+        assert err.count("\n") == 1

@@ -1,0 +1,96 @@
+"""The desk over the real store, without sockets: frames in, frames out, and a clock that the test holds."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from relay_proto.codec import decode_client_batch, encode_frame, join_frames
+from relay_proto.frames import Register
+from relay_server import post
+from relay_server.broker import Broker
+from relay_server.deadlines import Deadlines
+from relay_server.session import Session
+from relay_server.store.sqlite import SQLiteStore
+
+START_MS = 1_700_000_000_000
+
+
+class Desk:
+    """One broker and one store. `now` is monotonic seconds; the wall clock is START_MS later."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = SQLiteStore(folder)
+        self.deadlines = Deadlines()
+        self.broker = Broker(self.deadlines)
+        self.now = 0.0
+        self.connections = 0
+
+    @property
+    def now_ms(self) -> int:
+        return START_MS + int(self.now * 1000)
+
+    async def open(self) -> "Desk":
+        self.broker.start(await self.store.open(), self.now, self.now_ms)
+        return self
+
+    async def close(self) -> None:
+        await self.store.close()
+
+    def connect(self) -> Session:
+        self.connections += 1
+        return Session(f"s{self.connections}", None, True)
+
+    def put(self, session: Session, *frames: Any) -> None:
+        """Frames arrive in one WebSocket message, through the codec as they would from the network."""
+        data = join_frames([encode_frame(frame) for frame in frames])
+        self.broker.receive(session, decode_client_batch(data), self.now)
+
+    async def turn(self) -> None:
+        """Turns until nothing is left to decide or to look up."""
+        while self.broker.commands or self.broker.questions:
+            commands, questions = self.broker.take(10_000)
+            outcomes = await self.store.commit(commands, self.now_ms)
+            post.settle(self.broker, commands, outcomes, self.now, self.now_ms)
+            post.answer(self.broker, questions, await self.store.look_up(questions, self.now_ms), self.now)
+
+    async def say(self, session: Session, *frames: Any) -> list[dict[str, Any]]:
+        """What the session hears of a turn with these frames."""
+        self.put(session, *frames)
+        await self.turn()
+        return self.heard(session)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Time goes by; whatever is due happens at its own moment."""
+        until = self.now + seconds
+        while (at := self.deadlines.next_deadline()) is not None and at <= until:
+            self.now = max(self.now, at)
+            self.deadlines.run(self.now)
+            await self.turn()
+        self.now = until
+
+    async def agent(self, name: str, **fields: Any) -> Session:
+        """A registered session; what it heard so far (its ok, its inbox) is dropped."""
+        session = self.connect()
+        await self.say(session, Register(id=0, agent=name, **fields))
+        return session
+
+    @staticmethod
+    def heard(session: Session) -> list[dict[str, Any]]:
+        """The frames that the session has to say, as plain maps; then it has none."""
+        frames, session.frames = session.frames, []
+        return [msgspec.msgpack.decode(frame) for frame in frames]
+
+
+def kinds(frames: list[dict[str, Any]]) -> list[str]:
+    """What came, in short: ok, deliver 7 (attempt 2), error claimed."""
+    out = []
+    for frame in frames:
+        match frame["op"]:
+            case "deliver":
+                out.append(f"deliver {frame['message']}" + (f" #{frame['attempt']}" if frame["attempt"] > 1 else ""))
+            case "error":
+                out.append(f"error {frame['code']}")
+            case op:
+                out.append(op)
+    return out

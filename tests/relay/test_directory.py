@@ -1,0 +1,57 @@
+"""directory.py: the agents the relay knows, and the indexes they are found by."""
+
+from relay_server.directory import Directory
+
+
+def make(*names: str) -> Directory:
+    directory = Directory()
+    for name in names:
+        directory.describe(directory.ensure(name), None, (), (), ())
+    return directory
+
+
+def test_an_agent_is_found_by_what_it_says_now_and_not_by_what_it_said_before() -> None:
+    directory = make("a")
+    agent = directory.ensure("a")
+    directory.describe(agent, "Ada", ("red", "red"), ("review",), ("ops",))
+    assert agent.tags == ("red",)
+    assert (directory.by_tag, directory.by_cap) == ({"red": {"a"}}, {"review": {"a"}})
+    assert (directory.by_label, directory.by_channel) == ({"Ada": {"a"}}, {"ops": {"a"}})
+    directory.describe(agent, "Bea", ("blue",), (), ())
+    assert directory.by_tag == {"blue": {"a"}}
+    assert directory.by_cap == {}
+    assert directory.by_label == {"Bea": {"a"}}
+
+
+def test_names_are_sorted_and_follow_new_agents() -> None:
+    directory = make("b", "a")
+    assert directory.names() == ["a", "b"]
+    directory.ensure("aa")
+    assert directory.names() == ["a", "aa", "b"]
+
+
+def test_a_typo_suggests_the_close_names_best_first() -> None:
+    directory = make("builder", "builder-2", "reviewer", "manager")
+    assert directory.suggestions("bulider")[0] == "builder"
+    assert directory.suggestions("BUILDER")[0] == "builder"
+    assert "reviewer" in directory.suggestions("review")
+
+
+def test_a_label_suggests_the_agent_that_carries_it() -> None:
+    directory = make("agent-7")
+    directory.describe(directory.ensure("agent-7"), "Backend", (), (), ())
+    assert directory.suggestions("Backend") == ["agent-7"]
+
+
+def test_suggestions_stay_few_among_many_agents() -> None:
+    directory = make(*(f"worker-{i}" for i in range(5000)))
+    assert 0 < len(directory.suggestions("worker-77x")) <= 3
+
+
+def test_a_card_shows_when_the_agent_was_last_heard() -> None:
+    directory = make("a")
+    agent = directory.ensure("a")
+    directory.clock_offset_ms = 1_000_000.0
+    agent.heard_at = directory.monotonic(1_005_000)
+    assert agent.heard_at == 5.0
+    assert agent.card(6.0, directory.clock_offset_ms).last_seen_at == 1_005_000

@@ -1,0 +1,77 @@
+"""desk: what was printed is surfaced, once, and stays until it is dealt with."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from relay_client.repl.desk import BURST_MAX, Desk
+from relay_proto.frames import AgentCard
+from tests.repl.standing import StandIn, desk_of
+
+
+@asynccontextmanager
+async def open_desk(agent: StandIn, shown: list[str]) -> AsyncIterator[Desk]:
+    desk = desk_of(agent, shown)
+    tasks = [asyncio.create_task(desk.receive()), asyncio.create_task(desk.announce())]
+    try:
+        yield desk
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def acked(agent: StandIn) -> list[tuple[list[int], str]]:
+    await agent.ack_came.wait()
+    agent.ack_came.clear()
+    return agent.acked
+
+
+async def test_what_arrives_is_printed_escaped_and_then_surfaced_not_acked() -> None:
+    agent, shown = StandIn(), list[str]()
+    async with open_desk(agent, shown) as desk:
+        agent.deliver(12, "\x1b[2Jboo")
+        assert await acked(agent) == [([12], "surfaced")]
+        assert shown == [r"14:10:00  #12  builder → me  \x1b[2Jboo"]
+        assert list(desk.unread) == [12]
+
+
+async def test_what_comes_again_is_not_printed_again() -> None:
+    agent, shown = StandIn(), list[str]()
+    async with open_desk(agent, shown):
+        agent.deliver(12)
+        await acked(agent)
+        agent.deliver(12)
+        agent.deliver(13)
+        await acked(agent)
+        assert [line.split()[1] for line in shown] == ["#12", "#13"]
+
+
+async def test_a_burst_prints_a_screen_and_a_count_and_surfaces_only_what_it_printed() -> None:
+    agent, shown = StandIn(), list[str]()
+    for i in range(1, BURST_MAX + 38):
+        agent.deliver(i)
+    async with open_desk(agent, shown) as desk:
+        await acked(agent)
+        assert agent.acked == [(list(range(1, BURST_MAX + 1)), "surfaced")]
+        assert shown[-1] == "+37 more, type inbox"
+        assert len(desk.unread) == BURST_MAX + 37
+
+
+async def test_what_is_settled_is_acked_and_no_longer_unread() -> None:
+    agent, shown = StandIn(), list[str]()
+    async with open_desk(agent, shown) as desk:
+        agent.deliver(12)
+        await acked(agent)
+        await desk.settle([12])
+        assert agent.acked[-1] == ([12], "done")
+        assert desk.unread == {}
+
+
+async def test_the_list_of_agents_is_asked_for_once_in_a_while_not_at_each_key() -> None:
+    agent = StandIn()
+    agent.cards = [AgentCard(agent="builder", status="online", epoch=1, last_seen_at=0)]
+    desk = desk_of(agent, [])
+    for _ in range(5):
+        assert await desk.refresh_cards() == agent.cards
+    assert agent.asked == 1
