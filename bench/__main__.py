@@ -3,7 +3,7 @@
 Exit codes: 0 measured (whether or not a target was met), 1 a process failed, 2 usage.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -26,20 +26,17 @@ QUICK = {"rounds": 1, "seconds": 0.5, "warmup": 0.2, "agents": 500, "rest": 2.0}
 """What --quick sets where no option says otherwise: does it run, not how fast it is."""
 
 
-def _names(allowed: Sequence[str]) -> "click.ParamType[list[str], str]":
-    class Names(click.ParamType[list[str], str]):
-        name = "names"
+def names(allowed: Sequence[str]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """The callback of an option that takes words of a fixed set, joined by commas."""
 
-        def convert(
-            self, value: str | list[str], parameter: click.Parameter | None, context: click.Context | None
-        ) -> list[str]:
-            names = value.split(",") if isinstance(value, str) else value
-            unknown = [name for name in names if name not in allowed]
-            if unknown:
-                self.fail(f"{unknown[0]!r} is none of {', '.join(allowed)}", parameter, context)
-            return names
+    def split(context: click.Context, parameter: click.Parameter, value: str) -> list[str]:
+        given = value.split(",")
+        for name in given:
+            if name not in allowed:
+                raise click.BadParameter(f"{name!r} is none of {', '.join(allowed)}", context, parameter)
+        return given
 
-    return Names()
+    return split
 
 
 @click.group(invoke_without_command=True, context_settings={"show_default": True})
@@ -47,10 +44,10 @@ def _names(allowed: Sequence[str]) -> "click.ParamType[list[str], str]":
 @click.option("--seconds", type=click.FloatRange(0.05), default=2.0, help="The measured window of each round.")
 @click.option("--warmup", type=click.FloatRange(0.0), default=0.3, help="Seconds of work before the window.")
 @click.option("--quick", is_flag=True, help="One short round of everything: does it run, not how fast it is.")
-@click.option("--only", type=_names(PARTS), default=",".join(PARTS), help="Parts to measure, joined by commas.")
+@click.option("--only", callback=names(PARTS), default=",".join(PARTS), help="Parts to measure, joined by commas.")
 @click.option(
     "--peers",
-    type=_names([peer.name for peer in PEERS]),
+    callback=names([peer.name for peer in PEERS]),
     default=",".join(peer.name for peer in PEERS),
     help="Whom to measure, joined by commas.",
 )
@@ -124,7 +121,7 @@ def _run(workspace: Workspace, plan: Plan, missing: dict[str, str]) -> Report:
     workloads = run_workloads(workspace, plan, present)
     with_idle = plan.idle_agents and any(peer.name == "relay" for peer in present)
     idle_figures = run_idle(workspace, plan.idle_agents, plan.idle_rest_s) if with_idle else None
-    return make_report(facts(workspace.folder), plan, missing, warnings, workloads, idle_figures)
+    return make_report(facts(RESULTS), plan, missing, warnings, workloads, idle_figures)
 
 
 if __name__ == "__main__":

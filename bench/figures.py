@@ -19,8 +19,8 @@ class Spread(msgspec.Struct):
 class Measured(msgspec.Struct, omit_defaults=True):
     """One workload on one peer: all rounds, their spreads, and Relay against it.
 
-    ratio: Relay's rate over the peer's, of the same round. p50_ratio: the peer's p50 over Relay's, so that for both
-    more than 1 means Relay is ahead. Absent for Relay itself, and where a round of the pair has no such figure.
+    ratio: Relay's rate over the peer's, of the same round; more is better. p50_ratio: Relay's p50 over the peer's;
+    less is better. Absent for Relay itself, and where a round of the pair has no such figure.
     """
 
     rounds: list[Round]
@@ -59,7 +59,7 @@ def measured(rounds: Sequence[Round], relay: Sequence[Round] | None) -> Measured
     if relay is not None:
         pairs = list(zip(relay, rounds, strict=True))
         figures.ratio = spread(_over(ours.rate, theirs.rate) for ours, theirs in pairs)
-        figures.p50_ratio = spread(_over(theirs.p50_ms, ours.p50_ms) for ours, theirs in pairs)
+        figures.p50_ratio = spread(_over(ours.p50_ms, theirs.p50_ms) for ours, theirs in pairs)
     return figures
 
 

@@ -82,7 +82,8 @@ def run_idle(workspace: Workspace, agents: int, rest_s: float) -> Idle:
         raise BenchError(f"{lost:g} of {agents} idle agents lost their connection: there is no figure")
     load.wait()
     daemon.stop()
-    assert cpu_before is not None and cpu_after is not None, "where there is smaps_rollup, there is stat"
+    assert cpu_before is not None, "where there is smaps_rollup, there is stat"
+    assert cpu_after is not None, "the daemon was alive: its agents were"
     return Idle(
         agents,
         said["seconds"],

@@ -3,7 +3,7 @@
 A peer that can't be started because something is not installed says what; it is then left out and said to be missing.
 """
 
-import importlib.util
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -62,7 +62,7 @@ def relay_missing() -> str | None:
     """What of Relay is not there."""
     if beside_python("relay") is None:
         return "the relay command is not installed (pip install --editable '.[dev]')"
-    if importlib.util.find_spec("relay_client.client") is None:
+    if not hasattr(importlib.import_module("relay_client"), "connect"):
         return "relay_client has no client in this checkout"
     return None
 

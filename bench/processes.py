@@ -114,7 +114,7 @@ class Workspace:
 
 @contextmanager
 def open_workspace() -> Iterator[Workspace]:
-    """A Workspace for the length of a `with`. SIGTERM leaves it like Ctrl-C does; clean-up itself can't be interrupted."""
+    """A Workspace for the length of a `with`. SIGTERM leaves it as Ctrl-C does; clean-up can't be interrupted."""
     RESULTS.mkdir(exist_ok=True)
     previous = signal.signal(signal.SIGTERM, _leave)
     workspace = Workspace(Path(tempfile.mkdtemp(prefix="run-", dir=RESULTS)))

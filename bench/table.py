@@ -8,7 +8,7 @@ from .report import Report
 from .workloads import WORKLOADS
 
 NAME_WIDTH = 26
-COLUMN_WIDTH = 25
+COLUMN_WIDTH = 23
 ABSENT = "-"
 
 
@@ -46,8 +46,8 @@ def _block(title: str, by_peer: dict[str, Measured]) -> Iterator[str]:
         ("drain s", lambda figures: _range(figures.drain_s, "{:.2f}")),
         ("client CPU us a message", lambda figures: _range(figures.client_us, "{:.0f}")),
         ("daemon CPU us a message", lambda figures: _range(figures.daemon_us, "{:.0f}")),
-        ("Relay's rate is", lambda figures: _range(figures.ratio, "{:.2f}", " x")),
-        ("its p50 is better by", lambda figures: _range(figures.p50_ratio, "{:.2f}", " x")),
+        ("rate: Relay / this", lambda figures: _range(figures.ratio, "{:.2f}", " x")),
+        ("p50: Relay / this", lambda figures: _range(figures.p50_ratio, "{:.2f}", " x")),
     )
     for name, cell in rows:
         cells = [cell(by_peer[peer.name]) for peer in columns]
@@ -75,8 +75,9 @@ def _idle(report: Report) -> Iterator[str]:
     assert idle is not None
     yield f"{idle.agents:,} idle agents on Relay, connected in {idle.connect_s:.1f} s"
     yield (
-        f"  daemon memory each     {idle.resident_kib_each:.1f} KiB resident, {idle.proportional_kib_each:.1f} "
-        f"proportional, {idle.private_kib_each:.1f} private; {idle.resident_kib_each_after_rest:.1f} resident after the rest"
+        f"  daemon memory each     {idle.resident_kib_each:.1f} KiB resident, "
+        f"{idle.proportional_kib_each:.1f} proportional, {idle.private_kib_each:.1f} private; "
+        f"{idle.resident_kib_each_after_rest:.1f} resident after the rest"
     )
     yield f"  daemon memory in all   {idle.before.resident:,} KiB before, {idle.registered.resident:,} KiB with them"
     yield (

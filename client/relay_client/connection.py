@@ -11,7 +11,7 @@ Rules
 
 import asyncio
 import logging
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus
@@ -137,7 +137,7 @@ class Connection(asyncio.Protocol):
     # -- asyncio.Protocol --------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's are, but do not say so
         self._transport = transport
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         request = self._protocol.connect()
@@ -183,10 +183,8 @@ class Connection(asyncio.Protocol):
         for data in self._protocol.data_to_send():
             if data:
                 transport.write(data)
-            elif transport.can_write_eof():
-                transport.write_eof()
             else:
-                transport.close()  # TLS has no half-close
+                transport.close()  # after what is buffered; the relay has ended its side, or the handshake failed
         if self._close_timer is None and self._protocol.close_expected():
             self._close_timer = self._loop.call_later(CLOSE_S, self.abort, "the closing handshake took too long")
 

@@ -157,7 +157,8 @@ class WebSocket(asyncio.Protocol):
         authorised = token_matches(bearer(headers.get("Authorization")), self.relay.token_digest)
         self.session = Session(self.relay.next_session_name(), self, authorised)
         self.relay.websockets.add(self)
-        self.relay.deadlines.add(self.opened_at + config.register_s, WebSocket._on_deadline, self)
+        first_s = min(config.register_s, config.ping_s)
+        self.relay.deadlines.add(self.opened_at + first_s, WebSocket._on_deadline, self)
 
     # -- messages in -------------------------------------------------------------------------------------------------
 

@@ -44,6 +44,12 @@ def run(
     return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+def introduce(url: str, *names: str) -> None:
+    """Lets the relay know agents of these names."""
+    for name in names:
+        assert run("agents", "--as", name, "--url", url).code == 0
+
+
 @contextmanager
 def started(*arguments: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
     """A command that goes on by itself; it is killed at the end if it still runs."""

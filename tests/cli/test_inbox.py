@@ -1,6 +1,6 @@
 """relay inbox: reading another agent's inbox changes nothing."""
 
-from tests.cli.command import run
+from tests.cli.command import introduce, run
 from tests.daemon import Daemon
 
 
@@ -29,6 +29,9 @@ def test_reading_registers_nobody_and_marks_nothing(daemon: Daemon) -> None:
 
 
 def test_an_unknown_agent_has_no_inbox(daemon: Daemon) -> None:
-    refused = run("inbox", "nobody", "--url", daemon.url)
+    introduce(daemon.url, "builder")
+    refused = run("inbox", "bulider", "--url", daemon.url)
     assert refused.code == 1
-    assert "nobody" in refused.err
+    assert "'bulider'" in refused.err
+    assert "did you mean builder?" in refused.err
+    assert run("inbox", "builder", "--url", daemon.url) == (0, "", "")

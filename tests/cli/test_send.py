@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cli.command import environment, listening, run
+from tests.cli.command import environment, introduce, listening, run
 from tests.daemon import Daemon, free_port
 
 
@@ -21,7 +21,7 @@ def test_a_message_for_a_new_name_is_held_and_found_in_its_inbox(daemon: Daemon)
 
 
 def test_an_unknown_name_is_refused_with_a_suggestion_and_the_way_out(daemon: Daemon) -> None:
-    run("send", "builder", "hello", "--hold", "--url", daemon.url)
+    introduce(daemon.url, "builder")
     refused = run("send", "bulider", "hello", "--url", daemon.url)
     assert refused.code == 1
     assert refused.out == ""

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.command import Outcome, environment, run
+from tests.cli.command import Outcome, environment, introduce, run
 from tests.daemon import Daemon
 
 
@@ -15,22 +15,22 @@ def script(daemon: Daemon, text: str, *options: str, agent: str = "me") -> Outco
 
 
 def test_commands_are_done_in_order_and_their_output_is_plain(daemon: Daemon) -> None:
-    run("send", "you", "hold me", "--hold", "--url", daemon.url)
+    introduce(daemon.url, "you")
     done = script(daemon, "# a comment\n\nsend you first\nsend you second\nagents\nquit\nsend you never\n")
     assert (done.code, done.err) == (0, "")
     records = run("inbox", "you", "--json", "--url", daemon.url).records
-    assert [record["body"] for record in records] == ["hold me", "first", "second"]
+    assert [record["body"] for record in records] == ["first", "second"]
     assert "\x1b" not in done.out
     assert "me " in done.out
 
 
 def test_it_stops_at_the_first_error_with_its_code_and_line(daemon: Daemon) -> None:
-    run("send", "you", "x", "--hold", "--url", daemon.url)
+    introduce(daemon.url, "you")
     failed = script(daemon, "send you first\nsend nobody hello\nsend you second\n")
     assert failed.code == 1
     assert "in line 2: send nobody hello" in failed.err
     assert failed.err.count("\n") == 1
-    assert [r["body"] for r in run("inbox", "you", "--json", "--url", daemon.url).records] == ["x", "first"]
+    assert [r["body"] for r in run("inbox", "you", "--json", "--url", daemon.url).records] == ["first"]
     wrong = script(daemon, "sned you x\n")
     assert wrong.code == 2
     assert "did you mean 'send'" in wrong.err

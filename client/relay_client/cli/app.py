@@ -87,7 +87,7 @@ def relay(ctx: click.Context) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; gives the exit code (`sys.argv` when no arguments are given)."""
-    return failure.guard("relay", lambda: relay.main(args=arguments, prog_name="relay", standalone_mode=False))
+    return failure.invoke(relay, "relay", arguments)
 
 
 if __name__ == "__main__":

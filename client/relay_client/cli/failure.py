@@ -10,6 +10,7 @@ A command that knows more about its own failure adds it with `add_note`. RELAY_D
 """
 
 import difflib
+import logging
 import os
 import signal
 import sys
@@ -28,22 +29,42 @@ NOT_ALLOWED: Final = 77
 INTERRUPTED: Final = 128 + signal.SIGINT
 
 
-def guard(program: str, run: Callable[[], Any]) -> int:
-    """Runs a click command (not standalone) and gives the exit code of whatever came of it."""
+def invoke(command: click.Command, program: str, arguments: list[str] | None) -> int:
+    """Runs a click command (on `sys.argv` when no arguments are given) and gives its exit code.
+
+    Not by `command.main()`: that makes a failure of a reader that went away.
+    """
+
+    def run() -> None:
+        with command.make_context(program, sys.argv[1:] if arguments is None else arguments) as context:
+            command.invoke(context)
+
+    return guard(program, run)
+
+
+def guard(program: str, run: Callable[[], object]) -> int:
+    """Runs something and gives the exit code of whatever came of it."""
     _print_anything(sys.stdout)
     _print_anything(sys.stderr)
+    logging.getLogger("relay_client").addHandler(logging.NullHandler())  # what matters of it is raised, or is news.py's
     try:
-        result = run()
+        run()
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes stdout once more at exit; give it somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        return _reader_gone()
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
     except Exception as exc:
         return report(program, exc)
     except KeyboardInterrupt as exc:
         return report(program, exc)
-    return result if isinstance(result, int) else OK
+    return OK
+
+
+def _reader_gone() -> int:
+    """Python flushes stdout once more at exit: give it somewhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return OK
 
 
 def _print_anything(stream: Any) -> None:

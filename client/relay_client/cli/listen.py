@@ -9,6 +9,7 @@ import click
 from relay_proto.frames import AgentCard
 
 from .door import Door, ask, check_agent, client_options, run
+from .news import connection_news
 from .output import json_option, now, put, width
 from .records import message_json
 from .render import message_line
@@ -55,12 +56,18 @@ async def _listen(asker: Door, ear: Ear, takeover: bool) -> None:
     groups = before | {name: values for name, values in ear.groups.items() if values}
     door, columns, printed = ear.door, width(), 0
     async with relay_client.connect(door.url, agent=door.name, token=door.token, **groups) as agent:
-        print(f"relay: {door.name} listens at {door.url}; Ctrl-C ends it", file=sys.stderr, flush=True)
-        async for message in agent:
-            put([message_json(message) if ear.as_json else message_line(message, now=now(), width=columns)])
-            printed += 1
-            if printed == ear.count:
-                break  # leaving without an exception acks the message in hand
+        say(f"{door.name} listens at {door.url}; Ctrl-C ends it")
+        with connection_news(agent, say):
+            async for message in agent:
+                put([message_json(message) if ear.as_json else message_line(message, now=now(), width=columns)])
+                printed += 1
+                if printed == ear.count:
+                    break  # leaving without an exception acks the message in hand
+
+
+def say(line: str) -> None:
+    """A word about the listening itself, apart from what is heard."""
+    print(f"relay: {line}", file=sys.stderr, flush=True)
 
 
 async def registration(asker: Door, name: str, *, takeover: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from relay_proto.version import __version__
 from ..cli import failure
 from ..cli.door import COMMAND_TIMEOUT_S, DEFAULT_URL, Door, check_agent, default_name, run
 from ..cli.listen import registration
+from ..cli.news import connection_news
 from ..cli.output import now, put, width
 
 
@@ -47,14 +48,15 @@ async def open_desk(door: Door, *, takeover: bool) -> None:
         from .screen import Screen  # prompt-toolkit: only where there is a terminal
 
         put([f"relay-repl {__version__}: you are {door.name} at {door.url}. help lists the commands, Ctrl-D leaves."])
-        await Screen(desk, door.url).run()
+        with connection_news(agent, lambda line: put([f"* {line}"])):
+            await Screen(desk, door.url).run()
         if desk.fences:
             put([f"given back: {', '.join(f'#{message}' for message in desk.fences)}"])
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; gives the exit code (`sys.argv` when no arguments are given)."""
-    return failure.guard("relay-repl", lambda: repl.main(args=arguments, prog_name="relay-repl", standalone_mode=False))
+    return failure.invoke(repl, "relay-repl", arguments)
 
 
 if __name__ == "__main__":

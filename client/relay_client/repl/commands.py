@@ -30,7 +30,7 @@ async def reply(desk: Desk, message: int, text: str) -> list[str]:
     lines = [receipt_line(item.sender, receipt)]
     if item.claimable:
         return lines
-    if item.stage is not None and item.stage != "done":
+    if any(one.agent == desk.agent.name and one.stage != "done" for one in item.deliveries or ()):
         await desk.settle([message])
     return lines
 

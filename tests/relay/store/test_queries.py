@@ -1,0 +1,60 @@
+"""queries.sql: every statement is used, prepares against the schema, and the hot ones read no more than they must."""
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from relay_server.store import queries, schema
+
+
+def statements() -> list[str]:
+    return sorted(queries.STATEMENTS)
+
+
+@pytest.fixture(scope="module")
+def connection() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    schema.migrate(connection)
+    return connection
+
+
+def plan(connection: sqlite3.Connection, statement: str) -> str:
+    names = set(re.findall(r":(\w+)", statement))
+    numbered = [int(number) for number in re.findall(r"\?(\d+)", statement)]
+    count = max(numbered, default=0) + len(re.findall(r"\?(?!\d)", statement))
+    values: dict[str, None] | list[None] = dict.fromkeys(names) if names else [None] * count
+    try:
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+    except sqlite3.ProgrammingError:
+        # Mixed ? and ?N: SQLite numbers them itself.
+        for count in range(1, 30):
+            try:
+                rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", [None] * count).fetchall()
+                break
+            except sqlite3.ProgrammingError:
+                continue
+    return "\n".join(row[3] for row in rows)
+
+
+@pytest.mark.parametrize("name", statements())
+def test_every_statement_prepares_and_is_used(connection: sqlite3.Connection, name: str) -> None:
+    plan(connection, queries.STATEMENTS[name])
+    folder = Path(queries.__file__).parent
+    sources = "".join(path.read_text() for path in folder.glob("*.py"))
+    assert f"queries.{name}" in sources
+
+
+ONCE_AT_START = {"all_agents", "held_claims", "inbox_all"}
+
+
+@pytest.mark.parametrize("name", [name for name in statements() if name not in ONCE_AT_START])
+def test_no_statement_of_a_turn_scans_a_table(connection: sqlite3.Connection, name: str) -> None:
+    for line in plan(connection, queries.STATEMENTS[name]).splitlines():
+        assert not line.startswith("SCAN") or "json_each" in line or "CONSTANT" in line or "subquery" in line, line
+
+
+def test_an_unknown_statement_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no statement named nothing"):
+        queries.nothing  # noqa: B018

@@ -1,0 +1,50 @@
+"""door.py and http/app.py: the HTTP side of the port."""
+
+import http.client
+import json
+import socket
+
+import pytest
+
+from tests.daemon import Daemon
+
+
+def get(daemon: Daemon, path: str, **headers: str) -> tuple[int, dict[str, object] | bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=10)
+    try:
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        body = response.read()
+        return response.status, json.loads(body) if body.startswith(b"{") else body
+    finally:
+        connection.close()
+
+
+def test_healthz_and_readyz_answer(daemon: Daemon) -> None:
+    status, body = get(daemon, "/healthz")
+    assert status == 200
+    assert isinstance(body, dict)
+    assert body["status"] == "ok"
+    assert get(daemon, "/readyz") == (200, {"status": "ready", "agents": 0})
+    assert get(daemon, "/nothing")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Origin": "null"}], ids=str
+)
+def test_a_web_page_gets_nothing(daemon: Daemon, headers: dict[str, str]) -> None:
+    assert get(daemon, "/readyz", **headers)[0] == 403
+
+
+def test_an_endless_request_head_is_refused(daemon: Daemon) -> None:
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=10) as flood:
+        flood.sendall(b"GET / HTTP/1.1\r\n")
+        answer = b""
+        try:
+            for _ in range(200):
+                flood.sendall(b"X-Flood: " + b"y" * 1000 + b"\r\n")
+            answer = flood.recv(1000)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it was cut while we were still talking: refused all the same
+    assert answer in (b"",) or b"400" in answer
+    assert get(daemon, "/healthz")[0] == 200
