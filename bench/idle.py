@@ -70,7 +70,7 @@ def run_idle(workspace: Workspace, agents: int, rest_s: float) -> Idle:
     load = workspace.start_client("bench.idle_load", [str(urlsplit(daemon.url).port), str(agents)], log)
     said = _next_line(load, log)
     registered = read_memory(daemon.pid)
-    say(f"idle agents: {agents:,} registered in {said['seconds']:.1f} s; at rest for {rest_s:g} s")
+    say(f"idle agents: {agents:,} registered in {said['seconds']:.2f} s; at rest for {rest_s:g} s")
     cpu_before, started = processor_seconds(daemon.pid), time.perf_counter()
     time.sleep(rest_s)
     cpu_after, rested_s = processor_seconds(daemon.pid), time.perf_counter() - started

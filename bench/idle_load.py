@@ -12,7 +12,7 @@ import asyncio
 import json
 import sys
 import time
-from typing import Final
+from typing import Final, cast
 
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
@@ -25,6 +25,8 @@ from .machine import has_uvloop, raise_file_limit
 
 CONNECTING_MAX: Final = 100
 """Agents that connect at the same time: below any listen backlog, and well within the handshake's time."""
+CONNECT_S: Final = 120.0
+"""All agents must be registered after this long, else the run fails instead of hanging."""
 TICK_S: Final = 0.1
 """Heartbeats go out in slices this long, so that they arrive spread over the interval as those of many clients do."""
 HEARTBEAT: Final = codec.join_frames([codec.encode_frame(frames.Heartbeat())])
@@ -44,8 +46,7 @@ class IdleAgent(asyncio.Protocol):
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit it
         self._protocol.send_request(self._protocol.connect())
         self._flush()
 
@@ -107,7 +108,7 @@ async def connect_all(port: int, count: int) -> tuple[list[IdleAgent], float]:
             heartbeat_s = await registered
             agents.append(agent)
 
-    async with asyncio.TaskGroup() as group:
+    async with asyncio.timeout(CONNECT_S), asyncio.TaskGroup() as group:
         for number in range(count):
             group.create_task(connect(number))
     return agents, heartbeat_s

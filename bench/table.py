@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from .figures import Measured, Spread
 from .peers import PEERS
 from .report import Report
-from .workloads import WORKLOADS
+from .workloads import BODY_BYTES, WORKLOADS
 
 NAME_WIDTH = 26
 COLUMN_WIDTH = 23
@@ -17,10 +17,11 @@ def render(report: Report) -> str:
     lines = [f"Relay benchmark, {report.taken_at}"]
     lines += [f"  {name:<12} {value}" for name, value in report.machine.items()]
     plan = report.plan
-    lines.append(
-        f"  {'method':<12} {plan.rounds} rounds of {plan.window_s:g} s each after {plan.warmup_s:g} s warm-up, "
-        "A B C A B C; median (least .. most); bodies of 100 bytes"
-    )
+    if plan.workloads:
+        lines.append(
+            f"  {'method':<12} {plan.rounds} rounds of {plan.window_s:g} s each after {plan.warmup_s:g} s warm-up, "
+            f"A B C A B C; median (least..most); bodies of {BODY_BYTES} bytes"
+        )
     for warning in report.warnings:
         lines.append(f"  WARNING      {warning}")
     for workload, by_peer in report.workloads.items():
@@ -40,7 +41,7 @@ def _block(title: str, by_peer: dict[str, Measured]) -> Iterator[str]:
     yield f"{title:<{NAME_WIDTH}}" + "".join(f"{peer.title:>{COLUMN_WIDTH}}" for peer in columns)
     rows: tuple[tuple[str, Callable[[Measured], str]], ...] = (
         ("messages a second", lambda figures: f"{figures.rate.median:,.0f}"),
-        ("  least .. most", lambda figures: f"{figures.rate.least:,.0f} .. {figures.rate.most:,.0f}"),
+        ("  least..most", lambda figures: f"{figures.rate.least:,.0f}..{figures.rate.most:,.0f}"),
         ("p50 ms", lambda figures: _range(figures.p50_ms, "{:.2f}")),
         ("p99 ms", lambda figures: _range(figures.p99_ms, "{:.2f}")),
         ("drain s", lambda figures: _range(figures.drain_s, "{:.2f}")),
@@ -73,7 +74,7 @@ def _legend(report: Report) -> Iterator[str]:
 def _idle(report: Report) -> Iterator[str]:
     idle = report.idle
     assert idle is not None
-    yield f"{idle.agents:,} idle agents on Relay, connected in {idle.connect_s:.1f} s"
+    yield f"{idle.agents:,} idle agents on Relay, connected and registered in {idle.connect_s:.2f} s"
     yield (
         f"  daemon memory each     {idle.resident_kib_each:.1f} KiB resident, "
         f"{idle.proportional_kib_each:.1f} proportional, {idle.private_kib_each:.1f} private; "

@@ -13,7 +13,6 @@ Rules
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -25,6 +24,7 @@ from .address import Address
 from .connection import Connection, open_connection
 from .conversation import About, Conversation, State, as_exception
 from .errors import Disconnected, Replaced, Unreachable, same_again
+from .waiting import Line
 
 BACKOFF_S_FIRST: Final = 0.1
 BACKOFF_S_MAX: Final = 10.0
@@ -74,8 +74,8 @@ class Link:
         self._keeper: asyncio.Task[None] | None = None
         self._flush_is_due = False
         self._payloads: Iterator[bytes] = iter(())
-        self._waiting_to_ask: deque[Future[None]] = deque()
-        self._waiting_to_read: deque[Future[None]] = deque()
+        self._askers = Line()
+        self._readers = Line()
 
     @property
     def connected(self) -> bool:
@@ -96,7 +96,7 @@ class Link:
         the conversation; see `Conversation.abandon`.
         """
         conversation = self.conversation
-        if self._waiting_to_ask or not conversation.free:
+        if self._askers or conversation.free <= self._askers.on_the_way:
             await self._wait_for_room()
         self.check()
         answer: Future[Ok] = self._loop.create_future()
@@ -106,7 +106,7 @@ class Link:
             return await answer
         except asyncio.CancelledError:
             conversation.abandon(id)
-            self._wake(self._waiting_to_ask, conversation.free)
+            self._let_askers_in()
             won = answer.done() and not answer.cancelled() and answer.exception() is None
             if won and isinstance(about, Claim):
                 conversation.give_back(answer.result())  # it was won in the very moment of the cancellation
@@ -121,7 +121,7 @@ class Link:
             frame = deliveries.next()
             if frame is not None:
                 return frame
-            await self._wait(self._waiting_to_read)
+            await self._readers.wait()
 
     def flush_soon(self) -> None:
         """Write what is ready at the end of this turn of the event loop."""
@@ -132,30 +132,16 @@ class Link:
     async def _wait_for_room(self) -> None:
         while True:
             try:
-                await self._wait(self._waiting_to_ask)
+                await self._askers.wait()
             except asyncio.CancelledError:
-                self._wake(self._waiting_to_ask, self.conversation.free)  # our turn may have come: pass it on
+                self._let_askers_in()  # our turn may have come
                 raise
             if self.ended is not None or self.conversation.free:
                 return
 
-    async def _wait(self, line: deque[Future[None]]) -> None:
-        turn: Future[None] = self._loop.create_future()
-        line.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn in line:
-                line.remove(turn)
-            raise
-
-    def _wake(self, line: deque[Future[None]], count_max: int) -> None:
-        """Wake the first waiters of a line; they are then out of it."""
-        while line and count_max > 0:
-            turn = line.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                count_max -= 1
+    def _let_askers_in(self) -> None:
+        if self._askers:
+            self._askers.let_in(self.conversation.free - self._askers.on_the_way)
 
     # -- open and close ----------------------------------------------------------------------------------------------
 
@@ -200,8 +186,7 @@ class Link:
             self.closed_by_us = True
             if connection is not None and connection.is_open and self.conversation.state is State.ONLINE:
                 self.conversation.say(_BYE)
-                connection.can_write = True  # the last words go into the transport's buffer; the close timer bounds it
-                self._flush()
+                self._flush(last_words=True)
             self._end(Disconnected("this agent was closed"))
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
@@ -228,8 +213,8 @@ class Link:
         for answer in self.conversation.end():
             if not answer.done():
                 answer.set_exception(same_again(error))
-        for line in (self._waiting_to_read, self._waiting_to_ask):
-            self._wake(line, len(line))
+        self._readers.let_all_in()
+        self._askers.let_all_in()
 
     # -- connections -------------------------------------------------------------------------------------------------
 
@@ -271,7 +256,7 @@ class Link:
         if answer.heartbeat_s is not None:
             connection.start_heartbeats(answer.heartbeat_s)
         logger.info(
-            "%s registered at %s: session %s, epoch %s", self._name, self._address, answer.session, answer.epoch
+            "%s registered at %s: session %s, epoch %s", self._name, self._address.uri, answer.session, answer.epoch
         )
 
     async def _keep(self, connection: Connection) -> None:
@@ -290,7 +275,7 @@ class Link:
                 return
             if self._loop.time() - since >= SETTLED_S:
                 attempt = 0
-            logger.warning("%s lost its connection to %s: %s", self._name, self._address, connection.close_reason)
+            logger.warning("%s lost its connection to %s: %s", self._name, self._address.uri, connection.close_reason)
             while True:
                 await asyncio.sleep(backoff_s(attempt))
                 attempt += 1
@@ -301,7 +286,7 @@ class Link:
                         logger.warning("%s: the link ended: %s", self._name, exc)
                         self._end(exc)
                         return
-                    logger.info("%s: reconnect %d to %s failed: %s", self._name, attempt, self._address, exc)
+                    logger.info("%s: reconnect %d to %s failed: %s", self._name, attempt, self._address.uri, exc)
                 else:
                     assert self._connection is not None
                     connection = self._connection
@@ -310,7 +295,7 @@ class Link:
     def _forget_connection(self) -> None:
         self.conversation.lost()
         self._payloads = iter(())
-        self._wake(self._waiting_to_ask, self.conversation.free)
+        self._let_askers_in()
 
     def _verdict(self, connection: Connection) -> RelayError | None:
         """Why this connection must have been the last one, or None when the next may follow."""
@@ -340,10 +325,9 @@ class Link:
                 answer.set_result(frame)
             else:
                 answer.set_exception(as_exception(frame))
-        if self._waiting_to_read and conversation.deliveries.has_waiting:
-            self._wake(self._waiting_to_read, len(self._waiting_to_read))
-        if self._waiting_to_ask:
-            self._wake(self._waiting_to_ask, conversation.free)
+        if self._readers and conversation.deliveries.has_waiting:
+            self._readers.let_all_in()
+        self._let_askers_in()
         if self._registering is not None and (conversation.state is State.ONLINE or conversation.refusal is not None):
             if not self._registering.done():
                 self._registering.set_result(None)
@@ -372,13 +356,16 @@ class Link:
         for error in complaints:
             logger.warning("%s: the relay refused a frame: %s: %s", self._name, error.code, error.message)
 
-    def _flush(self) -> None:
-        """Write what is ready, as few WebSocket messages as it fits into, until the transport has enough."""
+    def _flush(self, last_words: bool = False) -> None:
+        """Write what is ready, as few WebSocket messages as it fits into, until the transport has enough.
+
+        Last words go into its buffer however full that is: what they can be is bounded, and so is the time to close.
+        """
         self._flush_is_due = False
         connection = self._connection
         if connection is None:
             return
-        while connection.can_write and connection.is_open:
+        while (connection.can_write or last_words) and connection.is_open:
             payload = next(self._payloads, None)
             if payload is None:
                 if not self.conversation.has_outgoing:

@@ -85,11 +85,13 @@ async def reviewer(url: str, name: str) -> None:
 def review(body: str | bytes, content_type: str | None) -> dict[str, Any]:
     """What there is to say about a Python file. The body is its text, or where it lies when it was too large."""
     source = Path(str(body)).read_bytes() if content_type == "text/x-path" else body
-    raw = source if isinstance(source, bytes) else source.encode()
-    findings: dict[str, Any] = {"sha256": hashlib.sha256(raw).hexdigest(), "lines": raw.count(b"\n") + 1}
+    data = source if isinstance(source, bytes) else source.encode()  # bytes: Python minds their BOM and coding line
+    findings: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "lines": len(data.splitlines())}
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
+        tree = ast.parse(data)
+    except SyntaxError as exc:
+        return findings | {"problem": f"{exc.msg}, line {exc.lineno}"}
+    except (ValueError, RecursionError, MemoryError) as exc:
         return findings | {"problem": f"{type(exc).__name__}: {exc}"}
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
@@ -141,10 +143,11 @@ async def manager(url: str, folder: Path) -> bool:
 
     def note(reply: relay_client.Message) -> None:
         assert reply.reply_to is not None, reply
-        if reply.reply_to not in answers:
+        who = answers.setdefault(reply.reply_to, [])
+        who.append(reply.sender)
+        if len(who) == 1:
             window.release()
-        answers.setdefault(reply.reply_to, []).append(reply.sender)
-        tell("answered", answered=len(answers), total=len(files))
+            tell("answered", answered=len(answers), total=len(files))
 
     async with relay_client.connect(url, agent="manager", label="hands out reviews") as agent:
         tell("answered", answered=0, total=len(files))
@@ -155,8 +158,9 @@ async def manager(url: str, folder: Path) -> bool:
                 note(reply)
                 await reply.ack()
         items = await until_done(agent, [message for message, _ in sent.values()], note)
+        offered = await offered_to(agent, REVIEWERS[0])
     lines = report(folder, {name: items[message] for name, (message, _) in sent.items()})
-    proof, holds = prove(files, sent, answers, items)
+    proof, holds = prove(len(files), sent, offered, answers, items)
     tell("report", lines=[*lines, "", *proof])
     return holds
 
@@ -199,9 +203,22 @@ async def until_done(
             await reply.ack()
 
 
+async def offered_to(agent: relay_client.Agent, reviewer: str) -> list[int]:
+    """Every message that was ever offered to a reviewer: what a resend had doubled would stand here twice."""
+    offered: list[int] = []
+    after: int | None = None
+    while True:
+        page = await agent.inbox(agent=reviewer, unread=False, limit=limits.PAGE_MAX, after=after)
+        offered += [item.message for item in page.items]
+        if not isinstance(page.next, int):
+            return offered
+        after = page.next
+
+
 def prove(
-    files: dict[str, Path],
+    count: int,
     sent: dict[str, tuple[int, str]],
+    offered: list[int],
     answers: dict[int, list[str]],
     items: dict[int, StoredMessage],
 ) -> tuple[list[str], bool]:
@@ -215,11 +232,11 @@ def prove(
     names = {message: name for name, (message, _) in sent.items()}
     twice = {names[message]: who for message, who in answers.items() if len(who) > 1}
     messages = {message for message, _ in sent.values()}
-    count = len(files)
     checks = [
-        ("files", count, f"found in the folder; {count} expected in each line below"),
-        ("messages", len(messages), "accepted, each file its own; none was made twice by a resend"),
-        ("done", len(done & messages), "completed, by the relay's ledger; a message is completed once or not at all"),
+        ("files", count, f"found in the folder; {count:,} expected in each of these lines"),
+        ("messages", len(messages), "accepted by the relay, each file its own"),
+        ("offered", len(offered), f"in the inbox of {REVIEWERS[0]}, all told: nothing was doubled by a resend"),
+        ("done", len(done & messages), "completed by the relay's ledger, which completes once or not at all"),
         ("results", results, "kept with the work, each with the SHA-256 of the file that was sent"),
         ("answered", len(answers.keys() & messages), "have an answer in their thread"),
     ]
@@ -228,7 +245,8 @@ def prove(
     total = sum(map(len, answers.values()))
     lines.append(f"  {total:>7,}  {'answers':<10}came in all; an answer may come twice, a completion can't")
     lines += [f"           answered twice: {name}, by {' and '.join(who)}" for name, who in twice.items()]
-    return lines, all(number == count for _, number, _ in checks) and answers.keys() <= messages
+    holds = all(number == count for _, number, _ in checks) and set(offered) == messages == answers.keys()
+    return lines, holds
 
 
 def report(folder: Path, items: dict[str, StoredMessage]) -> list[str]:
@@ -409,7 +427,7 @@ class Fleet:
         """The manager's exit code, unless what the reviewers saw contradicts it."""
         doubled = [message for message, times in self.completed.items() if times > 1]
         say(
-            f"  {len(self.completed):>7,}  witnessed completions that a reviewer saw accepted; "
+            f"  {len(self.completed):>7,}  {'seen':<10}by the reviewers as accepted completions; "
             f"{len(doubled)} of a message twice",
         )
         holds = code == 0 and not doubled and self.killed_reviewer is not None and self.killed_relay

@@ -14,7 +14,7 @@ Rules
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 import msgspec
 
@@ -93,7 +93,8 @@ def encode_checked(frame: ClientFrame) -> bytes:
         data = _encoder.encode(frame)
         _client_frame.decode(data)
     except msgspec.ValidationError as exc:
-        raise _explain(exc, msgspec.structs.asdict(frame)) from None
+        op = frame.__struct_config__.tag
+        raise _explain(exc, {"op": op, **msgspec.structs.asdict(frame)}) from None
     except (TypeError, ValueError, OverflowError, RecursionError) as exc:
         raise BadRequest(f"{frame.__struct_config__.tag}: {exc}") from None
     return data
@@ -267,11 +268,20 @@ def _explain(exc: msgspec.ValidationError, fields: dict[str, Any]) -> RelayError
     for rule, words in _RULES.items():
         text = text.replace(rule, words)
     text = text.replace("Expected ", "expected ").replace("`", "")
+    if text.startswith("Invalid enum value"):
+        text = f"expected one of {' '.join(_choices(fields.get('op'), path))}"
     if not path or " in " in path:
         return BadRequest(text[0].lower() + text[1:])
     name = path.split("[")[0].split(".")[0]
     shown = "***" if name == "token" else _show(_value_at(fields, path, name))  # errors end up in logs
     return BadRequest(f"{path} is {shown}; {text}")
+
+
+def _choices(op: object, name: str) -> list[str]:
+    """The words that a field may hold, read off its type."""
+    [kind] = [frame for frame in get_args(ClientFrame) if frame.__struct_config__.tag == op]
+    [field] = [field for field in msgspec.structs.fields(kind) if field.encode_name == name]
+    return [word for part in (field.type, *get_args(field.type)) for word in get_args(part) if isinstance(word, str)]
 
 
 def _value_at(fields: dict[str, Any], path: str, name: str) -> Any:

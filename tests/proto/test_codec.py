@@ -144,6 +144,7 @@ def test_joined_frames_are_one_array(count: int) -> None:
     [
         (Send(id=1, to="x" * 161, body=""), BadRequest, r"to is 'x+\.\.\.; expected str of length <= 160"),
         (Send(id=1, to="a", body="", priority=10), BadRequest, "priority is 10; expected int <= 9"),
+        (Ack(messages=[1], stage="dead"), BadRequest, "stage is 'dead'; expected one of surfaced done"),  # type: ignore[arg-type]
         (Ack(messages=[]), BadRequest, r"messages is \[\]; expected array of length >= 1"),
         (Ack(messages=[5, 0]), BadRequest, r"messages\[1\] is 0; expected int >= 1"),
         (Agents(id=2**70), BadRequest, "agents"),
@@ -171,7 +172,7 @@ def test_a_frame_the_relay_would_refuse_is_not_sent(frame: ClientFrame, kind: ty
         (send(to=7), "bad_request", "to is 7; expected str, got int"),
         (send(headers={"a": 1}), "bad_request", "headers"),
         (send(headers={str(i): "" for i in range(33)}), "bad_request", "headers"),
-        (send(intent="shout"), "bad_request", "intent is 'shout'"),
+        (send(intent="shout"), "bad_request", "intent is 'shout'; expected one of request inform ack"),
         (send(key=""), "bad_request", "key is ''; expected str of length >= 1"),
         (send(channel="two words"), "bad_request", "channel is 'two words'; expected 1-64 characters of"),
         (send(claimable=1), "bad_request", "claimable is 1; expected bool"),
@@ -187,7 +188,9 @@ def test_a_frame_the_relay_would_refuse_is_not_sent(frame: ClientFrame, kind: ty
         ({"op": "register", "id": 7, "agent": "a", "credit": 0}, "bad_request", "credit is 0; expected int >= 1"),
         ({"op": "register", "id": 7, "agent": "a", "meta": {"x": float("nan")}}, "bad_request", "meta.x is nan"),
         ({"op": "update", "id": 7, "meta": {"x": float("-inf")}}, "bad_request", "meta.x is -inf"),
-        ({"op": "update", "id": 7, "status": "stale"}, "bad_request", "status is 'stale'"),
+        ({"op": "update", "id": 7, "status": "stale"}, "bad_request", "'stale'; expected one of online idle busy"),
+        ({"op": "agents", "id": 7, "status": "gone"}, "bad_request", "expected one of online idle busy stale offline"),
+        ({"op": "ack", "id": 7, "messages": [1], "stage": "dead"}, "bad_request", "expected one of surfaced done"),
         ({"op": "update", "id": 7, "tags": ["ok", 5]}, "bad_request", "tags[1] is 5; expected str, got int"),
         ({"op": "update", "id": 7, "label": "a\x1b[31m"}, "bad_request", "none of them a control character"),
         ({"op": "heartbeat", "id": 7, "load": float("nan")}, "bad_request", "load is nan; it must be a finite"),

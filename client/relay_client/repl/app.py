@@ -1,6 +1,7 @@
 """The `relay-repl` command: its options, and which of its two faces it shows."""
 
 import sys
+from dataclasses import replace
 
 import click
 
@@ -38,7 +39,7 @@ async def open_desk(door: Door, *, takeover: bool) -> None:
     from .desk import Desk
     from .script import run_script
 
-    before = await registration(door, door.name, takeover=takeover)
+    before = await registration(replace(door, name=default_name("cli-")), door.name, takeover=takeover)
     interactive = sys.stdin.isatty()
     credit = limits.CREDIT_MAX if interactive else 1  # unread messages stay unacked; a script reads none of them
     async with relay_client.connect(door.url, agent=door.name, token=door.token, credit=credit, **before) as agent:

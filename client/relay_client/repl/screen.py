@@ -19,6 +19,8 @@ from .desk import Desk
 from .grammar import parse
 
 TOOLBAR_REFRESH_S = 0.5
+SLOW_S = 1.0
+"""Seconds without an answer after which the user is told what they wait for."""
 
 
 class Screen:
@@ -78,7 +80,10 @@ class Screen:
         """Waits for a command; Ctrl-C ends the waiting, the connection stays usable."""
         self.running = asyncio.create_task(work)
         try:
-            await asyncio.wait([self.running])
+            done, _ = await asyncio.wait([self.running], timeout=SLOW_S)
+            if not done:
+                self.desk.show(["* waiting for the relay; Ctrl-C ends the waiting"])
+                await asyncio.wait([self.running])
             if self.running.cancelled():
                 self.desk.show(["! stopped waiting; the relay may still do it"])
             else:

@@ -1,12 +1,8 @@
 -- Every statement of the SQLite engine, by name. A name is followed by what it is for.
 
 -- name: next_message
--- The next message id, at start.
-SELECT value FROM counters WHERE name = 'message';
-
--- name: save_next_message
--- Once a turn that made messages.
-UPDATE counters SET value = ? WHERE name = 'message';
+-- The next message id, at start: behind the newest message and behind what was ever deleted.
+SELECT (SELECT value FROM counters WHERE name = 'message'), (SELECT coalesce(max(message), 0) + 1 FROM messages);
 
 -- name: put_agent
 -- Register: a new instance makes the epoch grow, the same one keeps it.

@@ -10,7 +10,6 @@ Rules
 - A full disk refuses what makes the store grow (sends) and keeps the rest working from the ballast's room.
 """
 
-import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -97,7 +96,7 @@ GROWING: Final = (ask.PutMessage,)
 class _Connection(aiosqlite.Connection):
     """An aiosqlite connection that runs one whole function on its thread: one hop a transaction, not one a statement.
 
-    A call is never cancelled half-way: only the server's store tasks await it, and they are not cancelled.
+    Cancelling who awaits it cancels nothing: the function runs to its end on its thread, and so does its transaction.
     """
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -161,7 +160,7 @@ class SQLiteStore:
     def _prepare(self, connection: sqlite3.Connection) -> Snapshot:
         _set_pragmas(connection, WRITER_PRAGMAS)
         migrate(connection)
-        self._next_message = connection.execute(queries.next_message).fetchone()[0]
+        self._next_message = max(connection.execute(queries.next_message).fetchone())
         return Snapshot(
             [stored_agent(columns) for columns in connection.execute(queries.all_agents)],
             [HeldClaim(*columns) for columns in connection.execute(queries.held_claims)],
@@ -186,7 +185,7 @@ class SQLiteStore:
 
     async def commit(self, commands: Sequence[Command], now_ms: int) -> list[Outcome]:
         assert self._writer is not None, "commit before open"
-        outcomes: list[Outcome] = await asyncio.shield(self._writer.run(self._apply_turn, commands, now_ms))
+        outcomes: list[Outcome] = await self._writer.run(self._apply_turn, commands, now_ms)
         return outcomes
 
     def _apply_turn(self, connection: sqlite3.Connection, commands: Sequence[Command], now_ms: int) -> list[Outcome]:
@@ -213,8 +212,6 @@ class SQLiteStore:
                 outcomes.append(APPLY[type(command)](transaction, command))
             except RelayError as refusal:
                 outcomes.append(refusal)
-        if transaction.next_message != self._next_message:
-            connection.execute(queries.save_next_message, (transaction.next_message,))
         connection.execute("COMMIT")
         self._next_message = transaction.next_message
         return outcomes
@@ -256,7 +253,7 @@ class SQLiteStore:
 
     async def look_up(self, questions: Sequence[Question], now_ms: int) -> list[Answer]:
         assert self._reader is not None, "look_up before open"
-        answers: list[Answer] = await asyncio.shield(self._reader.run(_answer_all, questions))
+        answers: list[Answer] = await self._reader.run(_answer_all, questions)
         return answers
 
 

@@ -29,7 +29,7 @@ def put_message(body: Any = "x", key: str | None = None, to: str = "bob") -> ask
 def replace_put_message(
     monkeypatch: pytest.MonkeyPatch, function: Callable[[Any, ask.PutMessage], ask.Outcome]
 ) -> None:
-    commands: dict[Any, Any] = sqlite.APPLY  # type: ignore[assignment]
+    commands: dict[Any, Any] = sqlite.APPLY
     monkeypatch.setitem(commands, ask.PutMessage, function)
 
 

@@ -15,7 +15,7 @@ CREATE TABLE agents (
     last_seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One row a message. message only grows and is never used again: it is taken from counters, not from max(rowid).
+-- One row a message. message only grows and is never used again (see counters).
 CREATE TABLE messages (
     message      INTEGER PRIMARY KEY,
     sender       TEXT NOT NULL,
@@ -75,10 +75,17 @@ CREATE INDEX work_ready ON work (target) WHERE state = 'ready';
 CREATE INDEX work_claimed ON work (holder) WHERE state = 'claimed';
 CREATE INDEX work_delayed ON work (ready_at) WHERE state = 'delayed';
 
--- The next message id. One row; written once a turn.
+-- The lowest message id that may be given out. Whoever deletes messages moves it behind them in the same transaction,
+-- by the trigger below; a turn that only makes messages does not pay a page for it.
 CREATE TABLE counters (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO counters (name, value) VALUES ('message', 1);
+
+CREATE TRIGGER messages_never_reused AFTER DELETE ON messages
+WHEN old.message >= (SELECT value FROM counters WHERE name = 'message')
+BEGIN
+    UPDATE counters SET value = old.message + 1 WHERE name = 'message';
+END;

@@ -1,0 +1,156 @@
+"""docs/protocol.md is the contract for people who write other clients: it stays in step with the types."""
+
+import re
+from pathlib import Path
+
+import msgpack
+import msgspec
+import pytest
+
+from relay_proto import limits
+from relay_proto.codec import decode_client_batch
+from relay_proto.errors import ERRORS, CloseCode
+from relay_proto.frames import (
+    UNSERVED_SEND_FIELDS,
+    AgentCard,
+    DeliveryState,
+    Frame,
+    Register,
+    Send,
+    ServerInfo,
+    StoredMessage,
+    WorkState,
+)
+from relay_proto.targets import TargetKind
+from tests.proto.frame_strategies import CLIENT_FRAMES, RELAY_FRAMES
+
+TEXT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+ALL_FRAMES = tuple(dict.fromkeys((*CLIENT_FRAMES, *RELAY_FRAMES)))
+
+
+def section(title: str) -> str:
+    """The text from a heading to the next one of any level."""
+    match = re.search(rf"^##+ {re.escape(title)}\n(.*?)(?=^##+ |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    assert match is not None, f"docs/protocol.md has no section {title}"
+    return match[1]
+
+
+def words(text: str) -> set[str]:
+    """Every word that stands in backquotes, alone or within a shape like `{a, b?}`."""
+    return {word for quoted in re.findall(r"`([^`]+)`", text) for word in re.findall(r"\w+", quoted)}
+
+
+def table(text: str) -> dict[str, list[str]]:
+    """The rows of a section's tables by each word of their first cell; the first table wins."""
+    rows: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.startswith("|"):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            for word in re.findall(r"\w+", cells[0]):
+                rows.setdefault(word, cells)
+    return rows
+
+
+def op_of(kind: type[Frame]) -> str:
+    return str(kind.__struct_config__.tag)
+
+
+def names_of(kind: type[msgspec.Struct]) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(kind)}
+
+
+@pytest.mark.parametrize("kind", ALL_FRAMES, ids=op_of)
+def test_each_op_has_a_section_that_names_each_of_its_fields(kind: type[Frame]) -> None:
+    text = section(f"`{op_of(kind)}`")
+    assert names_of(kind) - words(text) == set()
+
+
+@pytest.mark.parametrize("kind", CLIENT_FRAMES, ids=op_of)
+def test_each_request_s_table_has_its_fields_and_says_which_are_required(kind: type[Frame]) -> None:
+    rows = table(section(f"`{op_of(kind)}`"))
+    for field in msgspec.structs.fields(kind):
+        if kind.__name__ != "Bye":
+            said = "required" in rows[field.encode_name]
+            assert said is field.required, field.encode_name
+
+
+@pytest.mark.parametrize("kind", CLIENT_FRAMES, ids=op_of)
+def test_no_table_names_a_field_that_does_not_exist(kind: type[Frame]) -> None:
+    text = section(f"`{op_of(kind)}`")
+    request_table = re.split(r"\n\n", text[text.find("|") :], maxsplit=1)[0]
+    documented = {word for row in request_table.splitlines()[2:] for word in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert documented - names_of(kind) == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "title"),
+    [
+        (AgentCard, "`agents`"),
+        (StoredMessage, "`inbox`"),
+        (DeliveryState, "`receipts`"),
+        (WorkState, "`message`"),
+        (ServerInfo, "`register`"),
+    ],
+)
+def test_each_item_of_a_list_is_spelled_out(kind: type[msgspec.Struct], title: str) -> None:
+    elsewhere = {"deliveries", "work"} if kind is StoredMessage else set()
+    assert names_of(kind) - words(section(title)) == elsewhere
+    assert elsewhere <= words(section("`message`"))
+
+
+def test_each_error_code_is_in_the_table_with_whether_it_may_be_retried() -> None:
+    rows = {code: cells for code, cells in table(section("Errors")).items() if cells[0] == f"`{code}`"}
+    assert list(rows) == list(ERRORS)
+    assert {code for code, cells in rows.items() if cells[1] == "yes"} == {
+        code for code, kind in ERRORS.items() if kind.retryable
+    }
+
+
+def test_each_close_code_is_in_the_table() -> None:
+    documented = {int(word) for word in table(section("Close codes")) if word.isdigit()}
+    assert {code for name, code in vars(CloseCode).items() if name.isupper()} <= documented
+
+
+def test_each_stage_and_state_is_explained() -> None:
+    for kind, field, title in ((DeliveryState, "stage", "`receipts`"), (WorkState, "state", "`message`")):
+        [literal] = [found.type for found in msgspec.structs.fields(kind) if found.name == field]
+        assert set(literal.__args__) <= words(section(title))
+
+
+def test_each_target_is_explained() -> None:
+    explained = " ".join(line for line in section("`send`").splitlines() if line.startswith("|"))
+    for kind in TargetKind:
+        if kind is not TargetKind.AGENT:
+            assert f"`{kind.value}" in explained
+
+
+def test_each_limit_stands_in_the_table() -> None:
+    text = section("Limits").replace(",", "")
+    for name, value in vars(limits).items():
+        if name.endswith(("_MAX", "_DEFAULT", "_MIN", "_S")) and name != "HEARTBEAT_S" and value != limits.ID_MAX:
+            assert re.search(
+                rf"\b{value:g}\b" if isinstance(value, float) and value < 1e5 else rf"\b{int(value)}\b", text
+            ), name
+
+
+def test_what_is_refused_is_named() -> None:
+    assert {*UNSERVED_SEND_FIELDS, "park", "thread", "subscribe", "unsubscribe"} <= words(
+        section("What this version refuses")
+    )
+
+
+def test_the_bytes_are_what_they_are_said_to_be() -> None:
+    block = re.search(r"```hex\n(.*?)```", TEXT, re.DOTALL)
+    assert block is not None
+    data = bytes.fromhex("".join(line[:48] for line in block[1].splitlines()))  # the words stand to the right of it
+    frames = [Register(id=1, agent="scout"), Send(id=2, to="cap:review", body="hi", key="k1")]
+    assert decode_client_batch(data) == frames
+    assert msgpack.packb(msgpack.unpackb(data)) == data
+
+
+def test_links_lead_to_headings_that_exist() -> None:
+    headings = {
+        re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
+        for title in re.findall(r"^##+ (.*)$", TEXT, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= headings
