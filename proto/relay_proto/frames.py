@@ -9,85 +9,48 @@ Rules
 `ClientFrame` is what an agent may send, `RelayFrame` what the relay may send.
 """
 
-import math
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
 from . import limits
-from .errors import Forbidden, RelayError, TooLarge
-from .targets import AGENT_PATTERN, BROADCAST_WORDS, LABEL_PATTERN, NAME_PATTERN
-
-# -- the types of fields ---------------------------------------------------------------------------------------------
-
-RequestId = Annotated[int, Meta(ge=0, le=limits.ID_MAX)]
-MessageId = Annotated[int, Meta(ge=1, le=limits.ID_MAX)]
-Fence = Annotated[int, Meta(ge=1, le=limits.ID_MAX)]
-AgentId = Annotated[str, Meta(pattern=AGENT_PATTERN)]
-Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
-Names = Annotated[list[Name], Meta(max_length=limits.NAMES_MAX)]
-Label = Annotated[str, Meta(pattern=LABEL_PATTERN)]
-MachineName = Annotated[str, Meta(min_length=1, max_length=limits.MACHINE_CHARS_MAX)]
-Instance = Annotated[str, Meta(min_length=1, max_length=limits.INSTANCE_CHARS_MAX)]
-Token = Annotated[str, Meta(max_length=limits.TOKEN_CHARS_MAX)]
-TargetText = Annotated[str, Meta(min_length=1, max_length=limits.TARGET_CHARS_MAX)]
-Subject = Annotated[str, Meta(max_length=limits.SUBJECT_CHARS_MAX)]
-ContentType = Annotated[str, Meta(min_length=1, max_length=limits.CONTENT_TYPE_CHARS_MAX)]
-Key = Annotated[str, Meta(min_length=1, max_length=limits.KEY_CHARS_MAX)]
-Reason = Annotated[str, Meta(max_length=limits.REASON_CHARS_MAX)]
-MapKey = Annotated[str, Meta(min_length=1, max_length=limits.MAP_KEY_CHARS_MAX)]
-MapText = Annotated[str, Meta(max_length=limits.MAP_VALUE_CHARS_MAX)]
-Headers = Annotated[dict[MapKey, MapText], Meta(max_length=limits.MAP_ENTRIES_MAX)]
-MetaMap = Annotated[dict[MapKey, MapText | int | float | bool | None], Meta(max_length=limits.MAP_ENTRIES_MAX)]
-"""Flat on purpose: an envelope that nests is a second body."""
-LeaseSeconds = (
-    Annotated[int, Meta(ge=int(limits.LEASE_S_MIN), le=int(limits.LEASE_S_MAX))]
-    | Annotated[float, Meta(ge=limits.LEASE_S_MIN, le=limits.LEASE_S_MAX)]
-)
-DelaySeconds = (
-    Annotated[int, Meta(ge=0, le=int(limits.DELAY_S_MAX))] | Annotated[float, Meta(ge=0, le=limits.DELAY_S_MAX)]
-)
-Seconds = int | float
-Credit = Annotated[int, Meta(ge=1, le=limits.CREDIT_MAX)]
-PageLimit = Annotated[int, Meta(ge=1, le=limits.PAGE_MAX)]
-Priority = Annotated[int, Meta(ge=0, le=9)]
-Intent = Literal["request", "inform", "ack"]
-Status = Literal["online", "idle", "busy"]
-"""What an agent says of itself; `stale` and `offline` are the relay's to say."""
-Presence = Literal["online", "idle", "busy", "stale", "offline"]
-Stage = Literal["queued", "pushed", "surfaced", "done", "nacked", "expired", "superseded", "dead"]
-Body = str | bytes
-
-
-def body_bytes(body: Body) -> int:
-    """Size of a body in bytes, as it counts against BODY_BYTES_MAX (UTF-8 for text)."""
-    return len(body) if type(body) is bytes or body.isascii() else len(body.encode())  # type: ignore[union-attr]
-
-
-class FieldRefused(ValueError):
-    """A field that is refused with another code than `bad_request`: `kind` is the error to answer with."""
-
-    def __init__(self, kind: type[RelayError], message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-def _check_opaque(field: str, value: object, bytes_max: int) -> None:
-    if type(value) is not str and type(value) is not bytes:
-        raise ValueError(f"{field} must be a string or bytes, not {type(value).__name__}")
-    size = body_bytes(value)
-    if size > bytes_max:
-        raise FieldRefused(TooLarge, f"{field} is {size} bytes; the limit is {bytes_max}")
-
-
-def _check_finite(field: str, value: object) -> None:
-    if type(value) is float and not math.isfinite(value):
-        raise ValueError(f"{field} is {value}; it must be a finite number")
-
-
-def _check_meta(meta: MetaMap) -> None:
-    for key, value in meta.items():
-        _check_finite(f"meta.{key}", value)
+from .errors import Forbidden
+from .fields import (
+    AgentId,
+    ContentType,
+    Credit,
+    DelaySeconds,
+    Fence,
+    Headers,
+    Instance,
+    Key,
+    Label,
+    LeaseSeconds,
+    MachineName,
+    MessageId,
+    MetaMap,
+    Name,
+    Names,
+    PageLimit,
+    Priority,
+    Reason,
+    RequestId,
+    Seconds,
+    Subject,
+    TargetText,
+    Token,
+    check_finite,
+    check_meta,
+    check_opaque,
+)  # fmt: skip
+from .fields import Body as Body
+from .fields import FieldRefused as FieldRefused
+from .fields import Intent as Intent
+from .fields import Presence as Presence
+from .fields import Stage as Stage
+from .fields import Status as Status
+from .fields import body_bytes as body_bytes
+from .targets import BROADCAST_WORDS
 
 
 class Frame(Struct, kw_only=True, omit_defaults=True, tag_field="op"):
@@ -122,7 +85,7 @@ class Register(Request, tag="register"):
         if self.agent in BROADCAST_WORDS:
             raise ValueError(f"agent is {self.agent!r}; that word addresses everyone and cannot name an agent")
         if self.meta is not None:
-            _check_meta(self.meta)
+            check_meta(self.meta)
 
 
 class Update(Request, tag="update"):
@@ -137,7 +100,7 @@ class Update(Request, tag="update"):
 
     def __post_init__(self) -> None:
         if self.meta is not None:
-            _check_meta(self.meta)
+            check_meta(self.meta)
 
 
 class Heartbeat(Frame, tag="heartbeat"):
@@ -148,7 +111,7 @@ class Heartbeat(Frame, tag="heartbeat"):
     load: int | float | None = None  # the agent's own measure of how busy it is; shown, never acted on
 
     def __post_init__(self) -> None:
-        _check_finite("load", self.load)
+        check_finite("load", self.load)
 
 
 class Bye(Frame, tag="bye"):
@@ -183,7 +146,7 @@ class Send(Request, tag="send", rename={"sender": "from"}):
     def __post_init__(self) -> None:
         if self.sender is not None:
             raise FieldRefused(Forbidden, f"from is {self.sender!r:.80}; the relay stamps it, a sender can't supply it")
-        _check_opaque("body", self.body, limits.BODY_BYTES_MAX)
+        check_opaque("body", self.body, limits.BODY_BYTES_MAX)
 
 
 UNSERVED_SEND_FIELDS: Final = ("ttl_s", "delay_s", "priority", "supersedes", "expect_reply_s")
@@ -245,7 +208,7 @@ class Complete(Request, tag="complete"):
 
     def __post_init__(self) -> None:
         if self.result is not None:
-            _check_opaque("result", self.result, limits.RESULT_BYTES_MAX)
+            check_opaque("result", self.result, limits.RESULT_BYTES_MAX)
 
 
 class Fail(Request, tag="fail"):

@@ -42,6 +42,11 @@ class Door(HttpToolsProtocol):
         if self._head_since is not None and self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
             self.send_400_response(f"The request head is larger than {HEAD_BYTES_MAX} bytes.")
 
+    def handle_websocket_upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        # The connection is no longer ours: break the cycle with the parser, so that neither waits for the collector.
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does when a connection is lost
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         if self._head_since is None:

@@ -13,6 +13,7 @@ import http
 import logging
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from websockets.datastructures import Headers
 from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
@@ -38,6 +39,7 @@ PATH: Final = "/ws"
 
 _log = logging.getLogger("relay.websocket")
 _log.setLevel(logging.ERROR)  # the library narrates each connection at INFO; operators have our own lines
+_NO_HEADERS: Final = Headers()
 _SUBPROTOCOLS: Final = [Subprotocol(limits.SUBPROTOCOL)]
 
 
@@ -155,6 +157,7 @@ class WebSocket(asyncio.Protocol):
             self._closing_at = self._heard_at
             return
         authorised = token_matches(bearer(headers.get("Authorization")), self.relay.token_digest)
+        request.headers = _NO_HEADERS  # the library's parser holds the request as long as the connection lives
         self.session = Session(self.relay.next_session_name(), self, authorised)
         self.relay.websockets.add(self)
         first_s = min(config.register_s, config.ping_s)

@@ -1,12 +1,13 @@
 """escape: text of others can't act on the terminal that shows it."""
 
+import json
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay_client.cli.escape import escape
+from relay_client.cli.escape import escape, escape_json
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,14 @@ def test_no_control_character_and_no_bidi_override_survives(text: str) -> None:
     assert not any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in shown)
     assert not any(unicodedata.bidirectional(char) in ("LRE", "RLE", "LRO", "RLO", "PDF") for char in shown)
     assert not any(unicodedata.bidirectional(char) in ("LRI", "RLI", "FSI", "PDI") for char in shown)
+
+
+@given(st.text())
+def test_json_stays_the_same_document_and_becomes_safe_to_look_at(text: str) -> None:
+    shown = escape_json(json.dumps({"body": text}, ensure_ascii=False))
+    assert json.loads(shown) == {"body": text}
+    assert escape(shown) == shown
+
+
+def test_json_escapes_are_those_of_json() -> None:
+    assert escape_json('"\u202e \x9b \U000e0041"') == r'"\u202e \u009b \udb40\udc41"'

@@ -19,7 +19,6 @@ from relay_proto.frames import (
     Register,
     Request,
     Send,
-    body_bytes,
 )
 from tests.proto.frame_strategies import CLIENT_FRAMES, RELAY_FRAMES
 
@@ -83,13 +82,6 @@ def test_from_is_the_wire_s_name_for_sender() -> None:
 def test_every_unserved_field_is_a_field_of_send() -> None:
     named = {field.name for field in msgspec.structs.fields(Send)}
     assert set(frames.UNSERVED_SEND_FIELDS) <= named
-
-
-@pytest.mark.parametrize(
-    ("body", "size"), [("", 0), ("abc", 3), ("é", 2), ("€", 3), ("😀", 4), (b"\xff\x00", 2), ("x" * 1000, 1000)]
-)
-def test_the_size_of_a_body_is_what_it_takes_in_bytes(body: str | bytes, size: int) -> None:
-    assert body_bytes(body) == size
 
 
 @pytest.mark.parametrize("body", ["x" * limits.BODY_BYTES_MAX, "é" * (limits.BODY_BYTES_MAX // 2), b"", ""])

@@ -29,6 +29,16 @@ def escape(text: str, *, keep: str = "") -> str:
     return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else _name(found[0]), text)
 
 
+def escape_json(document: str) -> str:
+    """JSON text with each unsafe character as its JSON escape: the same document, and safe to look at."""
+    return _UNSAFE.sub(lambda found: "".join(f"\\u{unit:04x}" for unit in _utf16(found[0])), document)
+
+
+def _utf16(character: str) -> tuple[int, ...]:
+    data = character.encode("utf-16-be", "surrogatepass")
+    return tuple(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
+
+
 def _name(character: str) -> str:
     code = ord(character)
     if character in _SHORT:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
+from .escape import escape_json
+
 if TYPE_CHECKING:
     from relay_client import Message, Receipt
 
 
 def json_line(record: dict[str, Any]) -> str:
-    """One record as one line. JSON escapes control characters itself; no character is lost."""
-    return orjson.dumps(record).decode()
+    """One record as one line, exact: what would act on a terminal is there as a JSON escape."""
+    return escape_json(orjson.dumps(record).decode())
 
 
 def struct_record(item: msgspec.Struct) -> dict[str, Any]:

@@ -1,0 +1,126 @@
+"""door: who knocks under which name, and what happens when the session is lost under way."""
+
+import asyncio
+import getpass
+import re
+import socket
+
+import click
+import pytest
+
+import relay_client
+from relay_client import Agent
+from relay_client.cli.door import Door, ask, client_options, default_name, jittered
+from relay_proto.errors import BadRequest
+from relay_proto.targets import AGENT_PATTERN
+from tests.daemon import Daemon, free_port
+
+
+def door(url: str, timeout_s: float = 30.0) -> Door:
+    return Door(url, None, "cli-test", timeout_s)
+
+
+def test_the_default_name_is_an_agent_id_whatever_user_and_host_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert default_name("cli-").startswith("cli-")
+    monkeypatch.setattr(getpass, "getuser", lambda: "Jürgen Ö:x")
+    monkeypatch.setattr(socket, "gethostname", lambda: "höst" * 60)
+    assert re.match(AGENT_PATTERN, default_name("cli-"))
+
+
+def test_a_user_without_a_name_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert re.match(r"cli-uid-\d+@", default_name("cli-"))
+
+
+def test_options_come_from_the_command_line_then_the_environment_then_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[Door] = []
+
+    @click.command()
+    @client_options
+    def command(door: Door) -> None:
+        seen.append(door)
+
+    for name in ("RELAY_URL", "RELAY_TOKEN", "RELAY_AS"):
+        monkeypatch.delenv(name, raising=False)
+    command.main([], standalone_mode=False)
+    monkeypatch.setenv("RELAY_URL", "http://env:1")
+    monkeypatch.setenv("RELAY_TOKEN", "from-env")
+    monkeypatch.setenv("RELAY_AS", "env-agent")
+    command.main([], standalone_mode=False)
+    command.main(["--url", "http://flag:2", "--token", "t", "--as", "flag-agent"], standalone_mode=False)
+    assert [(one.url, one.token, one.name) for one in seen] == [
+        ("http://localhost:4850", None, default_name("cli-")),
+        ("http://env:1", "from-env", "env-agent"),
+        ("http://flag:2", "t", "flag-agent"),
+    ]
+
+
+def test_pauses_double_up_to_their_limit_around_a_random_middle() -> None:
+    pauses = jittered(1.0, 4.0)
+    for middle in (1.0, 2.0, 4.0, 4.0):
+        assert 0.5 * middle <= next(pauses) <= 1.5 * middle
+
+
+async def test_who_is_replaced_does_it_again(daemon: Daemon) -> None:
+    tries = 0
+
+    async def action(agent: Agent) -> str:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            async with relay_client.connect(daemon.url, agent="cli-test"):
+                await agent.agents()
+        return "done"
+
+    assert await ask(door(daemon.url), action) == "done"
+    assert tries == 2
+
+
+async def test_a_relay_that_restarts_under_way_is_waited_for(daemon: Daemon) -> None:
+    tries = 0
+
+    async def action(agent: Agent) -> int:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            daemon.kill()
+            await asyncio.to_thread(daemon.start)
+        return len(await agent.agents())
+
+    assert await ask(door(daemon.url), action) == 1
+    assert tries == 2
+
+
+async def test_no_relay_at_the_first_try_is_said_at_once() -> None:
+    async def action(agent: Agent) -> None:
+        raise AssertionError("never connected")
+
+    async with asyncio.timeout(5):
+        with pytest.raises(relay_client.Unreachable):
+            await ask(door(f"http://127.0.0.1:{free_port()}"), action)
+
+
+async def test_an_action_that_never_ends_is_given_up(daemon: Daemon) -> None:
+    async def action(agent: Agent) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError, match=r"no answer from .* within 0\.3 s"):
+        await ask(door(daemon.url, timeout_s=0.3), action)
+
+
+async def test_what_the_relay_refuses_is_not_tried_again(daemon: Daemon) -> None:
+    tries = 0
+
+    async def action(agent: Agent) -> None:
+        nonlocal tries
+        tries += 1
+        await agent.inbox(limit=0)
+
+    with pytest.raises(BadRequest):
+        await ask(door(daemon.url), action)
+    assert tries == 1

@@ -1,0 +1,29 @@
+from relay_client.errors import Replaced, Unreachable, reason_for, refused, same_again
+from relay_proto.errors import BadRequest, RelayError, TooLarge
+from relay_proto.frames import FieldRefused
+
+
+def test_a_copy_of_an_error_says_the_same_and_is_another_object() -> None:
+    error = RelayError("wait", code="new_code", retry_after_s=2.0, detail={"a": 1})
+    copy = same_again(error)
+    assert copy is not error
+    assert (type(copy), copy.message, copy.code) == (RelayError, "wait", "new_code")
+    assert (copy.retry_after_s, copy.detail) == (2.0, {"a": 1})
+    assert isinstance(same_again(Replaced("gone")), Replaced)
+
+
+def test_only_unreachable_is_worth_another_try() -> None:
+    assert Unreachable.retryable
+    assert not Replaced.retryable
+
+
+def test_a_reason_is_type_and_text_within_its_limit() -> None:
+    assert reason_for(ValueError("boom"), 100) == "ValueError: boom"
+    assert reason_for(ValueError("x" * 100), 20) == "ValueError: xxxxxxxx"
+    assert reason_for(ValueError("\ud800"), 100) == "ValueError: ?"
+
+
+def test_what_a_frame_refuses_becomes_the_error_of_its_kind() -> None:
+    assert isinstance(refused("send", FieldRefused(TooLarge, "body is 9 bytes")), TooLarge)
+    assert str(refused("send", TypeError("unexpected"))) == "send: unexpected"
+    assert isinstance(refused("send", TypeError("unexpected")), BadRequest)

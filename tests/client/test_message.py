@@ -1,0 +1,58 @@
+from typing import Any
+
+from relay_client.message import Message, Page, Receipt
+from relay_proto.frames import Ack, Nack, Ok, Send
+from tests.client.scripted import ScriptedRelay, deliver, running, sent
+
+
+def message(**fields: Any) -> Message:
+    return Message(None, deliver(7, **fields))  # type: ignore[arg-type]  # its agent is not asked
+
+
+def test_a_message_shows_who_what_and_for_whom() -> None:
+    assert repr(message()) == "Message(7 from 'bob' to 'alice': 'body 7')"
+    assert repr(message(claimable=True, body=b"\x00")) == "Message(7 from 'bob' to 'alice', claimable: b'\\x00')"
+
+
+def test_a_long_body_is_cut_in_its_repr() -> None:
+    assert repr(message(body="x" * 1000)).endswith("x'... (1000))")
+    assert len(repr(message(body="x" * 1000))) < 130
+
+
+def test_headers_are_a_map_even_when_there_are_none() -> None:
+    assert message().headers == {}
+    assert message(headers={"a": "b"}).headers == {"a": "b"}
+
+
+def test_receipts_and_pages_say_what_they_hold() -> None:
+    assert repr(Receipt(7, 3, 2, 1, True, "k")) == "Receipt(7, thread=3, 1/2 online, duplicate)"
+    assert repr(Page([1, 2], "b")) == "Page(2 items, next='b')"
+
+
+async def test_a_reply_goes_to_the_sender_and_names_the_message(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer):
+        await peer.say(deliver(7))
+        received = await agent.receive(5)
+        async with running(received.reply("yes", subject="re", timeout_s=5)) as reply:
+            frame = await peer.next(Send)
+            assert (frame.to, frame.body, frame.reply_to, frame.subject) == ("bob", "yes", 7, "re")
+            await peer.say(sent(frame.id, 8))
+            assert (await reply).message == 8
+
+
+async def test_ack_and_nack_wait_until_the_relay_has_them(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer):
+        await peer.say(deliver(7), deliver(8))
+        first, second = await agent.receive(5), await agent.receive(5)
+        async with running(first.ack("surfaced")) as call:
+            ack = await peer.next(Ack)
+            assert (ack.messages, ack.stage, call.done()) == ([7], "surfaced", False)
+            assert ack.id is not None
+            await peer.say(Ok(re=ack.id))
+            await call
+        async with running(second.nack("not mine", retry=False)) as call:
+            nack = await peer.next(Nack)
+            assert (nack.message, nack.reason, nack.retry) == (8, "not mine", False)
+            assert nack.id is not None
+            await peer.say(Ok(re=nack.id))
+            await call

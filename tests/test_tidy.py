@@ -1,0 +1,242 @@
+"""The house style that a machine can hold: imports run one way, policy is pure, things stay small and have tests.
+
+A module that is new needs no entry here. It is edge until it is named below, and it needs a test file of its own, or a
+line in COVERED_BY with the reason.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {"relay_proto": ROOT / "proto", "relay_client": ROOT / "client", "relay_server": ROOT / "relay"}
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 69
+
+POLICY = {
+    f"relay_server.{name}"
+    for name in ("access", "claim", "deadlines", "directory", "leases", "listing", "presence", "quota", "target")
+}
+DESK = {f"relay_server.{name}" for name in ("broker", "post", "session")}
+INTERFACE = "relay_server.store.interface"
+MAY_IMPORT_SERVER = {f"relay_server.{name}" for name in ("server", "cli", "__main__")}
+
+PURE = {
+    "abc", "base64", "bisect", "collections", "dataclasses", "difflib", "enum", "functools", "hashlib", "heapq", "hmac",
+    "itertools", "math", "msgspec", "operator", "re", "string", "types", "typing",
+}  # fmt: skip
+"""What proto, policy, desk and the store's interface may import besides ours: no I/O and no clock is among it."""
+
+LAZY = {"relay_client": "its names load when they are used: `relay --help` should not pay for a WebSocket"}
+"""Packages whose __init__ may have a module-level __getattr__, and why."""
+
+COVERED_BY = {
+    "relay_client.cli.__main__": ("tests/cli/command.py", "two lines; the tests of the command start through it"),
+    "relay_client.repl.__main__": ("tests/repl/test_script.py", "two lines; the script is started through it"),
+    "relay_proto.version": ("tests/relay/test_wire.py", "one line; register's answer shows it"),
+    "relay_server.__main__": ("tests/daemon.py", "two lines; every daemon of the tests starts through it"),
+    "relay_server.exits": ("tests/relay/test_server.py", "constants; the exit statuses are tested with the process"),
+    "relay_server.post": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
+    "relay_server.cli": ("tests/relay/test_server.py", "options in, a process out: tested with the process"),
+    "relay_server.http.app": ("tests/relay/test_server.py", "tested with the process"),
+    "relay_server.store.interface": (
+        "tests/relay/store/test_sqlite.py",
+        "data without behaviour; the engine is held to it",
+    ),
+    "relay_server.store.reads": ("tests/relay/store/test_sqlite.py", "tested through the engine"),
+    "relay_server.store.rows": ("tests/relay/store/test_sqlite.py", "tested through the engine"),
+    "relay_server.store.transaction": ("tests/relay/store/test_sqlite.py", "data without behaviour"),
+    "relay_server.store.work": ("tests/relay/test_broker.py", "the transitions are tested through the desk"),
+    "relay_server.store.writes": ("tests/relay/test_broker.py", "tested through the desk"),
+}
+"""Modules without a test file of their own name: which file tests them, and why that is so."""
+
+
+class Module:
+    """One source file: its dotted name, its text and its syntax tree."""
+
+    def __init__(self, base: Path, path: Path) -> None:
+        parts = path.relative_to(base).with_suffix("").parts
+        self.path = path
+        self.is_package = parts[-1] == "__init__"
+        self.name = ".".join(parts[:-1] if self.is_package else parts)
+        self.text = path.read_text()
+        self.tree = ast.parse(self.text, str(path))
+
+    def imports(self, *, for_types: bool) -> set[str]:
+        """Dotted names of what it imports, relative ones resolved; those under TYPE_CHECKING only `for_types`."""
+        hidden = {id(inner) for node in ast.walk(self.tree) if _is_type_checking(node) for inner in ast.walk(node)}
+        names: set[str] = set()
+        for node in ast.walk(self.tree):
+            if id(node) in hidden and not for_types:
+                continue
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                package = self.name.split(".")[: None if self.is_package else -1]
+                above = package[: len(package) - node.level + 1] if node.level else []
+                source = ".".join([*above, *([node.module] if node.module else [])])
+                # `from .store import interface` is an import of the module interface, as far as anyone can know.
+                names |= {source, *(f"{source}.{alias.name}" for alias in node.names)}
+        return names
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+MODULES = [Module(base, path) for name, base in PACKAGES.items() for path in sorted((base / name).rglob("*.py"))]
+KNOWN = {module.name for module in MODULES}
+each_module = pytest.mark.parametrize("module", MODULES, ids=repr)
+
+
+def ours(names: set[str]) -> set[str]:
+    """Of these imports the modules that are ours (a name that is imported from a module is not one)."""
+    return {name for name in names if name in KNOWN}
+
+
+def foreign(names: set[str]) -> set[str]:
+    """Of these imports the distributions and standard modules that are not ours."""
+    return {top for name in names if (top := name.split(".")[0]) not in PACKAGES}
+
+
+# -- imports run one way ---------------------------------------------------------------------------------------------
+
+
+@each_module
+def test_packages_import_only_what_stands_below_them(module: Module) -> None:
+    package = module.name.split(".")[0]
+    allowed = {"relay_proto"} if package == "relay_proto" else {"relay_proto", package}
+    assert {name.split(".")[0] for name in module.imports(for_types=True)} & PACKAGES.keys() <= allowed
+
+
+@each_module
+def test_the_pure_do_no_io_and_read_no_clock(module: Module) -> None:
+    if module.name.startswith("relay_proto") or module.name in POLICY | DESK | {INTERFACE}:
+        assert foreign(module.imports(for_types=True)) <= PURE | {"msgpack"}
+
+
+@each_module
+def test_inside_the_daemon_imports_run_from_the_edge_to_the_policy(module: Module) -> None:
+    imported = {name for name in ours(module.imports(for_types=True)) if name.startswith("relay_server.")}
+    if module.name in POLICY:
+        assert imported <= POLICY
+    elif module.name in DESK:
+        assert imported <= POLICY | DESK | {INTERFACE, "relay_server.store"}
+    elif module.name == INTERFACE:
+        assert imported == set()
+    elif module.name.startswith("relay_server.store"):
+        assert {name for name in imported if not name.startswith("relay_server.store")} <= POLICY
+    elif module.name not in MAY_IMPORT_SERVER:
+        assert not ours(module.imports(for_types=False)) & MAY_IMPORT_SERVER
+
+
+def test_the_layers_name_modules_that_exist() -> None:
+    not_built_yet = {"relay_server.quota"}
+    assert (POLICY | DESK | {INTERFACE} | MAY_IMPORT_SERVER) - not_built_yet <= KNOWN
+
+
+# -- things stay small -----------------------------------------------------------------------------------------------
+
+
+@each_module
+def test_files_are_short(module: Module) -> None:
+    assert len(module.text.splitlines()) <= FILE_LINES_MAX
+
+
+@each_module
+def test_functions_are_short(module: Module) -> None:
+    long = {
+        node.name: length
+        for node in ast.walk(module.tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and (length := (node.end_lineno or 0) - node.lineno + 1) > FUNCTION_LINES_MAX
+    }
+    assert long == {}
+
+
+@each_module
+def test_nothing_is_implemented_in_an_init(module: Module) -> None:
+    def may_stand_there(node: ast.stmt) -> bool:
+        is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        is_names = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        if is_names:
+            return True
+        if _is_type_checking(node):
+            return all(may_stand_there(inner) for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.stmt))
+        if module.name in LAZY and isinstance(node, (ast.Assign, ast.FunctionDef)):
+            return (
+                ast.unparse(node.targets[0]) == "_HOMES" if isinstance(node, ast.Assign) else node.name == "__getattr__"
+            )
+        return is_docstring or isinstance(node, (ast.Import, ast.ImportFrom))
+
+    if module.is_package:
+        assert [ast.unparse(node) for node in module.tree.body if not may_stand_there(node)] == []
+
+
+# -- nothing is left lying about -------------------------------------------------------------------------------------
+
+
+def sources() -> Iterator[Path]:
+    """Every text file of ours that is code: Python and SQL, the tests aside."""
+    for folder in ("proto", "client", "relay", "bench", "docs"):
+        for suffix in ("py", "sql"):
+            yield from sorted((ROOT / folder).rglob(f"*.{suffix}"))
+
+
+def test_no_note_to_oneself_is_left_in_a_source() -> None:
+    note = re.compile(r"\b(TODO|FIXME|XXX)\b")
+    assert [str(path.relative_to(ROOT)) for path in sources() if note.search(path.read_text())] == []
+
+
+def test_no_error_is_swallowed_whole() -> None:
+    """`except:` catches what nobody meant; `except Exception: pass` hides what somebody needs."""
+    swallowed = []
+    for path in sources():
+        if path.suffix != ".py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ExceptHandler):
+                everything = node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
+                silent = all(isinstance(statement, (ast.Pass, ast.Continue)) for statement in node.body)
+                if node.type is None or (everything and silent):
+                    swallowed.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert swallowed == []
+
+
+# -- each module has its tests ---------------------------------------------------------------------------------------
+
+
+def where_tests_may_stand(module: Module) -> list[Path]:
+    """Where its tests may stand: relay_client.cli.send in tests/client/cli/test_send.py or tests/cli/test_send.py."""
+    package, *folders, name = module.name.split(".")
+    top = package.removeprefix("relay_").replace("server", "relay")
+    tests = ROOT / "tests"
+    return [
+        tests.joinpath(top, *folders, f"test_{name}.py"),
+        tests.joinpath(*folders[:1] or [top], *folders[1:], f"test_{name}.py"),
+    ]
+
+
+@each_module
+def test_each_module_has_its_test_file(module: Module) -> None:
+    if module.is_package:
+        return
+    if module.name in COVERED_BY:
+        file, reason = COVERED_BY[module.name]
+        assert (ROOT / file).exists()
+        assert reason
+    else:
+        assert any(path.exists() for path in where_tests_may_stand(module)), (
+            f"no test file, and no line in COVERED_BY: {module}"
+        )
+
+
+def test_what_is_said_to_be_covered_exists() -> None:
+    assert COVERED_BY.keys() <= KNOWN
