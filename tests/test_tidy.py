@@ -18,9 +18,9 @@ FUNCTION_LINES_MAX = 69
 
 POLICY = {
     f"relay_server.{name}"
-    for name in ("access", "claim", "deadlines", "directory", "leases", "listing", "presence", "quota", "target")
+    for name in ("access", "claim", "deadlines", "directory", "leases", "presence", "quota", "target")
 }
-DESK = {f"relay_server.{name}" for name in ("broker", "post", "session")}
+DESK = {f"relay_server.{name}" for name in ("broker", "listing", "post", "session")}
 INTERFACE = "relay_server.store.interface"
 MAY_IMPORT_SERVER = {f"relay_server.{name}" for name in ("server", "cli", "__main__")}
 

@@ -274,14 +274,8 @@ class Broker:
             self._due_at = None
             self.commands.append(ask.Ripen(None, None))
 
-    def _on_silence(self, lease: Lease, now: float) -> float | None:
-        if self.leases.get(lease.message) is not lease:
-            return None
-        ends_at = lease.ends_at(self.directory)
-        if now < ends_at:
-            return ends_at
+    def _on_silence(self, lease: Lease) -> None:
         self.commands.append(ask.ExpireWork(None, None, lease.message, lease.fence))
-        return None
 
     def _part(self, session: Session, agent: str, left: bool) -> None:
         if self.sessions.get(agent) is not session:

@@ -94,7 +94,7 @@ def is_repeat(event: Event, state: State) -> bool:
     match event:
         case "complete":
             return state == "done"
-        case "fail":
+        case "fail" | "give_up":
             return state in ("delayed", "ready", "buried")
         case "fail_for_good":
             return state == "failed"

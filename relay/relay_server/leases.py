@@ -7,8 +7,14 @@ A lease belongs to the instance that claimed (its epoch). When another instance 
 leases are no longer renewed by the agent's traffic and run out.
 """
 
-from .deadlines import DeadlineCallback, Deadlines
+from collections.abc import Callable
+from typing import Final
+
+from .deadlines import Deadlines
 from .directory import Directory
+
+LOOK_S: Final = 60.0
+"""A lease is looked at this often at least, so that what is kept of an ended one is gone after a minute, not a day."""
 
 
 class Lease:
@@ -32,11 +38,11 @@ class Lease:
 
 
 class Leases:
-    """All held claims by message. `on_silence` is the deadline's callback; it decides what an ended lease means."""
+    """All held claims by message. `on_silence` is told of a lease that ended in silence, once, until it is dropped."""
 
     __slots__ = ("_by_message", "_deadlines", "_directory", "_on_silence")
 
-    def __init__(self, directory: Directory, deadlines: Deadlines, on_silence: DeadlineCallback) -> None:
+    def __init__(self, directory: Directory, deadlines: Deadlines, on_silence: Callable[[Lease], None]) -> None:
         self._directory = directory
         self._deadlines = deadlines
         self._on_silence = on_silence
@@ -53,12 +59,21 @@ class Leases:
         lease = self._by_message.get(message)
         if lease is None or lease.fence != fence:
             lease = self._by_message[message] = Lease(message, agent, epoch, fence, lease_s, now)
-            self._deadlines.add(now + lease_s, self._on_silence, lease)
+            self._deadlines.add(now + min(lease_s, LOOK_S), self._look, lease)
             return
         sooner = lease_s < lease.lease_s
         lease.epoch, lease.lease_s, lease.since = epoch, lease_s, now
         if sooner:  # the entry that is on its way would come too late
-            self._deadlines.add(now + lease_s, self._on_silence, lease)
+            self._deadlines.add(now + lease_s, self._look, lease)
+
+    def _look(self, lease: Lease, now: float) -> float | None:
+        if self._by_message.get(lease.message) is not lease:
+            return None
+        ends_at = lease.ends_at(self._directory)
+        if now < ends_at:
+            return min(ends_at, now + LOOK_S)
+        self._on_silence(lease)
+        return None
 
     def drop(self, message: int) -> None:
         """The claim ended."""

@@ -227,7 +227,7 @@ class Relay:
         return self._exit
 
     async def _say_goodbye(self, front: uvicorn.Server, turns: "asyncio.Task[None]") -> None:
-        """No new connections, finish what is under way, tell every session, let it close."""
+        """No new connections, finish what is under way, tell every session, note what it leaves unacked, close."""
         deadline = self.now() + self.config.stop_s
         for server in front.servers:
             server.close()
@@ -239,6 +239,9 @@ class Relay:
             session.say(wire.Bye(code="going_away", message="the relay is stopping; connect again"))
             session.close = session.close or (CloseCode.RESTART, "going_away")
             websocket.flush()
+            self.broker.lost(session)
+        while turns.done() and turns.exception() is None and self.broker.commands:
+            await self._turn(*self.broker.take(COMMANDS_MAX))
         if self.websockets:
             gone = self._loop.create_task(self._all_gone.wait(), name="goodbye")
             await asyncio.wait({gone}, timeout=max(0.0, deadline - self.now()) / 2)

@@ -22,7 +22,7 @@ def test_nothing_is_cut_when_stdout_is_no_terminal(capfd: pytest.CaptureFixture[
 
 
 def test_a_terminal_has_a_width() -> None:
-    ours, theirs = pty.openpty()
+    _, theirs = pty.openpty()
     program = "import sys; from relay_client.cli.output import width; sys.exit(width() != 80)"
     assert subprocess.run([sys.executable, "-c", program], stdout=theirs, env={"COLUMNS": "80"}).returncode == 0
 

@@ -42,6 +42,7 @@ def test_the_same_key_is_the_same_message(daemon: Daemon) -> None:
     first, second = run(*options), run(*options)
     assert first.records[0]["message"] == second.records[0]["message"]
     assert (first.records[0]["duplicate"], second.records[0]["duplicate"]) == (False, True)
+    assert "nothing new was sent" in run(*options[:-3], "--url", daemon.url).out
     other = run("send", "builder", "something else", "--hold", "--key", "k1", "--url", daemon.url)
     assert other.code == 1
 

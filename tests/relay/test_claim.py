@@ -58,6 +58,7 @@ def test_failures_and_silence_are_retried_until_the_attempts_are_used_up() -> No
 
 
 def test_a_word_that_was_taken_before_is_recognised() -> None:
+    assert is_repeat("give_up", "buried")
     assert is_repeat("complete", "done")
     assert not is_repeat("complete", "ready")
     assert is_repeat("release", "ready")

@@ -2,7 +2,7 @@
 
 from relay_server.deadlines import Deadlines
 from relay_server.directory import Directory
-from relay_server.leases import Lease, Leases
+from relay_server.leases import LOOK_S, Lease, Leases
 
 
 class Desk:
@@ -15,14 +15,8 @@ class Desk:
         self.holder.epoch = 1
         self.holder.heard_at = 0.0
 
-    def on_silence(self, lease: Lease, now: float) -> float | None:
-        if self.leases.get(lease.message) is not lease:
-            return None
-        ends_at = lease.ends_at(self.directory)
-        if now < ends_at:
-            return ends_at
+    def on_silence(self, lease: Lease) -> None:
         self.expired.append(lease.message)
-        return None
 
 
 def test_silence_for_a_lease_ends_the_claim_and_not_a_moment_earlier() -> None:
@@ -72,3 +66,15 @@ def test_a_dropped_claim_does_not_expire_and_neither_does_its_old_entry_end_the_
     assert desk.expired == []
     assert desk.leases.left_s(7, 20.0) == 35.0
     assert desk.leases.left_s(8, 20.0) is None
+
+
+def test_what_is_kept_of_an_ended_claim_is_gone_after_a_minute_however_long_its_lease_was() -> None:
+    desk = Desk()
+    for message in range(100):
+        desk.leases.hold(message, "ada", 1, 1, 24 * 3600.0, now=0.0)
+        desk.leases.drop(message)
+    desk.leases.hold(7, "ada", 1, 2, 24 * 3600.0, now=0.0)
+    desk.deadlines.run(LOOK_S)
+    assert len(desk.deadlines) == 1
+    desk.deadlines.run(24 * 3600.0)
+    assert desk.expired == [7]

@@ -60,10 +60,10 @@ async def test_reply_to_work_leaves_it_open(daemon: Daemon) -> None:
         assert item.work.state == "claimed"
 
 
-async def test_reply_to_a_message_that_one_sent_oneself_acks_nothing(daemon: Daemon) -> None:
-    async with two(daemon) as (desk, you):
+async def test_reply_to_what_one_sent_oneself_goes_where_that_went(daemon: Daemon) -> None:
+    async with two(daemon) as (desk, _):
         await do(desk, "send you hello")
-        assert await do(desk, "reply 1 and one more thing") == ["#2 → me: in the inbox, online"]
+        assert await do(desk, "reply 1 and one more thing") == ["#2 → you: in the inbox, online"]
 
 
 async def test_inbox_shows_the_oldest_and_says_when_there_are_more(daemon: Daemon) -> None:

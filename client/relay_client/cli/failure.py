@@ -89,8 +89,8 @@ def explain(exc: BaseException) -> tuple[int, str]:
     if isinstance(exc, (KeyboardInterrupt, click.Abort)):
         return INTERRUPTED, ""
     if isinstance(exc, click.UsageError):
-        path = exc.ctx.command_path if exc.ctx else "relay"
-        return USAGE, f"{_sentence(exc.format_message())} (see: {path} --help)"
+        see = f" (see: {exc.ctx.command_path} --help)" if exc.ctx else ""
+        return USAGE, f"{_sentence(exc.format_message())}{see}"
     if isinstance(exc, click.ClickException):
         return exc.exit_code, escape(exc.format_message())
     return _explain_relay(exc)

@@ -57,7 +57,8 @@ def send(
     fields["headers"] = dict(_header(header) for header in headers) or None
     letter = Letter(to, _read_stdin() if body == "-" else body, key or uuid.uuid4().hex, fields)
     receipt = run(deliver(door, letter))
-    put([json_line(receipt_record(receipt)) if as_json else receipt_line(to, receipt)])
+    again = " (this key was used before: nothing new was sent)" if key is not None and receipt.duplicate else ""
+    put([json_line(receipt_record(receipt)) if as_json else receipt_line(to, receipt) + again])
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -99,5 +100,4 @@ def receipt_line(to: str, receipt: "Receipt") -> str:
         words = "in the inbox, online" if receipt.online else "in the inbox, offline"
     else:
         words = f"in {receipt.recipients} inboxes, {receipt.online} of them online"
-    again = " (sent before with this key; not sent again)" if receipt.duplicate else ""
-    return f"#{receipt.message} → {to}: {words}{again}"
+    return f"#{receipt.message} → {to}: {words}"

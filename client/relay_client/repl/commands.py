@@ -24,10 +24,10 @@ async def send(desk: Desk, target: str, text: str) -> list[str]:
 
 
 async def reply(desk: Desk, message: int, text: str) -> list[str]:
-    """Answers in the thread. A plain message is dealt with by that; work is, when `done` says so."""
+    """Answers in the thread (one's own message: adds to it). A plain message is dealt with by that, work by `done`."""
     item = await desk.agent.message(message)
-    receipt = await desk.agent.send(item.sender, text, reply_to=message)
-    lines = [receipt_line(item.sender, receipt)]
+    target = item.to if item.sender == desk.agent.name else item.sender
+    lines = [receipt_line(target, await desk.agent.send(target, text, reply_to=message))]
     if item.claimable:
         return lines
     if any(one.agent == desk.agent.name and one.stage != "done" for one in item.deliveries or ()):

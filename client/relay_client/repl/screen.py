@@ -11,6 +11,8 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.patch_stdout import patch_stdout
 
+from relay_proto import limits
+
 from ..cli.escape import escape
 from ..cli.failure import explain
 from .commands import COMMANDS, Quit
@@ -106,7 +108,9 @@ class Screen:
             state = "connected"
             if agent.round_trip_s is not None:
                 state += f", {agent.round_trip_s * 1000:.1f} ms"
-        parts = [f"{agent.name} at {place}", state, f"{len(self.desk.unread)} unread"]
+        unread = len(self.desk.unread)
+        more = "+" if unread >= limits.CREDIT_MAX else ""  # the relay holds back what goes beyond the credit
+        parts = [f"{agent.name} at {place}", state, f"{unread}{more} unread"]
         if self.desk.fences:
             parts.append(f"{len(self.desk.fences)} claimed")
         return escape(" " + " | ".join(parts))
