@@ -93,19 +93,17 @@ class Connection(asyncio.Protocol):
 
     @property
     def close_code(self) -> int | None:
-        """The code of the relay's close frame; None when it sent none."""
+        """The code that the relay closed with; None when it did not, or only echoed our own close."""
         received = self._protocol.close_rcvd
-        return None if received is None else int(received.code)
+        return None if received is None or not self._protocol.close_rcvd_then_sent else int(received.code)
 
     @property
     def close_reason(self) -> str:
         """The reason of the relay's close frame, or what broke the connection from here."""
         received = self._protocol.close_rcvd
-        if received is not None and received.reason:
-            return received.reason
-        if self.cause is not None:
-            return self.cause
-        return "the relay closed the connection" if received is None else f"the relay closed with {int(received.code)}"
+        if self.cause is not None or received is None:
+            return self.cause or "the relay closed the connection"
+        return received.reason or f"the relay closed with {int(received.code)}"
 
     # -- what the owner asks -----------------------------------------------------------------------------------------
 
@@ -123,6 +121,7 @@ class Connection(asyncio.Protocol):
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Start the closing handshake; the transport is cut when it takes too long. Idempotent."""
         if self._protocol.state is State.OPEN:
+            self.cause = self.cause or reason or None
             self._protocol.send_close(code, reason)
             self._write_out()
         elif self._protocol.state is State.CONNECTING:

@@ -59,6 +59,9 @@ _CLAIM_OVER: Final = frozenset({"stale_fence", "not_holder", "not_claimable", "u
 _CLAIM_REFUSED: Final = frozenset({"claimed", "not_claimable", "unknown_message"})
 
 
+_BYE: Final = codec.encode_frame(Bye())
+
+
 class Waiter(Protocol):
     """Who waits for an answer: in `link.py` a future."""
 
@@ -192,6 +195,12 @@ class Conversation(Generic[W]):
         """Write a frame that gets no answer; without a connection it is not said at all."""
         if self.state is State.ONLINE:
             self._outgoing.append(data)
+
+    def say_bye(self) -> None:
+        """Write the last frame of a connection: what stands behind it, the relay does not read. So acks go first."""
+        if self.state is State.ONLINE:
+            self._write_acks()
+            self._outgoing.append(_BYE)
 
     def abandon(self, id: int) -> None:
         """Nobody waits for this answer any more. What was not written yet is not written any more."""

@@ -18,7 +18,7 @@ from typing import Final
 
 from relay_proto import codec
 from relay_proto.errors import BadFrame, CloseCode, RelayError, TooLarge, Unauthorized
-from relay_proto.frames import Bye, Claim, Deliver, Error, Heartbeat, Ok
+from relay_proto.frames import Claim, Deliver, Error, Heartbeat, Ok
 
 from .address import Address
 from .connection import Connection, open_connection
@@ -34,7 +34,6 @@ ATTEMPT_S: Final = 10.0
 """Seconds for one attempt, from the name lookup to the answer to register."""
 
 _HEARTBEAT: Final = codec.encode_frame(Heartbeat())
-_BYE: Final = codec.encode_frame(Bye())
 
 _FINAL_CODES: Final[dict[int, type[RelayError]]] = {
     CloseCode.BAD_FRAME: BadFrame,
@@ -184,8 +183,8 @@ class Link:
         connection = self._connection
         if self.ended is None:
             self.closed_by_us = True
-            if connection is not None and connection.is_open and self.conversation.state is State.ONLINE:
-                self.conversation.say(_BYE)
+            if connection is not None:
+                self.conversation.say_bye()
                 self._flush(last_words=True)
             self._end(Disconnected("this agent was closed"))
         keeper, self._keeper = self._keeper, None

@@ -246,12 +246,8 @@ async def test_many_tasks_may_use_one_agent(relay: ScriptedRelay) -> None:
         return (await agent.send("bob", str(number))).message
 
     async with relay.agent() as (agent, peer):
-        async with running(asyncio.wait_for(_all(both(agent, n) for n in range(20)), WAIT_S)) as call:
-            frames = [await peer.next(Send) for _ in range(20)]
-            for frame in reversed(frames):
-                await peer.say(sent(frame.id, int(frame.body) + 1))
-            assert await call == list(range(1, 21))
-
-
-async def _all(calls: Any) -> list[int]:
-    return list(await asyncio.gather(*calls))
+        calls = asyncio.gather(*(both(agent, number) for number in range(20)))
+        frames = [await peer.next(Send) for _ in range(20)]
+        for frame in reversed(frames):
+            await peer.say(sent(frame.id, int(frame.body) + 1))
+        assert await asyncio.wait_for(calls, WAIT_S) == list(range(1, 21))

@@ -52,7 +52,6 @@ async def test_a_relay_that_gives_no_pong_is_given_up(relay: ScriptedRelay, monk
     monkeypatch.setattr(module, "PONG_S", 0.02)
     async with relay.agent() as (_, peer):
         peer.socket.transport.pause_reading()
-        monkeypatch.undo()
         await relay.registered()
         peer.socket.transport.resume_reading()
 

@@ -263,6 +263,15 @@ def test_a_handled_message_that_comes_again_after_a_reconnect_is_acked_and_not_g
     assert written(conversation) == [Ack(messages=[1])]
 
 
+def test_bye_is_the_last_word_behind_all_acks() -> None:
+    conversation = talk()
+    conversation.receive([deliver(1)])
+    send(conversation)
+    finish(conversation, 1)
+    conversation.say_bye()
+    assert [type(frame) for frame in written(conversation)] == [Send, Ack, Bye]
+
+
 # -- what the client knows of itself ---------------------------------------------------------------------------------
 
 

@@ -51,16 +51,20 @@ async def test_who_waits_for_room_and_is_cancelled_makes_room_for_the_next(
     relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversation, "OPEN_REQUESTS_MAX", 1)
-    async with relay.agent() as (agent, peer):
-        async with running(agent.send("bob", "a")) as first, running(agent.send("bob", "b")) as second:
-            async with running(agent.send("bob", "c")) as third:
-                frame = await peer.next(Send)
-                second.cancel()
-                await peer.say(sent(frame.id, 1))
-                await first
-                assert (frame := await peer.next(Send)).body == "c"
-                await peer.say(sent(frame.id, 2))
-                await third
+    async with (
+        relay.agent() as (agent, peer),
+        running(agent.send("bob", "a")) as first,
+        running(agent.send("bob", "b")) as second,
+        running(agent.send("bob", "c")) as third,
+    ):
+        frame = await peer.next(Send)
+        second.cancel()
+        await peer.say(sent(frame.id, 1))
+        await first
+        frame = await peer.next(Send)
+        assert frame.body == "c"
+        await peer.say(sent(frame.id, 2))
+        await third
 
 
 async def test_a_peer_that_does_not_read_holds_up_our_writing_and_nothing_else(relay: ScriptedRelay) -> None:
@@ -72,21 +76,20 @@ async def test_a_peer_that_does_not_read_holds_up_our_writing_and_nothing_else(r
                 group.create_task(agent.send("bob", body))
             connection = agent._link._connection
             assert connection is not None
-            while connection.can_write:
-                await asyncio.sleep(0)
             await peer.say(deliver(7))
             assert (await agent.receive(WAIT_S)).message == 7  # reading goes on
+            assert not connection.can_write
             peer.socket.transport.resume_reading()
             for number in range(60):
                 await peer.say(sent((await peer.next(Send)).id, number + 1))
 
 
 async def test_an_agent_that_says_nothing_sends_heartbeats(relay: ScriptedRelay) -> None:
-    async with running(relay.registered(heartbeat_s=0.05)) as joining:
-        async with relay_client.connect(relay.url, agent="alice"):
-            peer = await joining
-            assert await peer.next(Heartbeat) == Heartbeat()
-            assert await peer.next(Heartbeat) == Heartbeat()
+    connect = relay_client.connect(relay.url, agent="alice")
+    async with running(relay.registered(heartbeat_s=0.05)) as joining, connect:
+        peer = await joining
+        assert await peer.next(Heartbeat) == Heartbeat()
+        assert await peer.next(Heartbeat) == Heartbeat()
 
 
 # -- reconnecting ----------------------------------------------------------------------------------------------------
@@ -137,9 +140,9 @@ async def test_a_call_with_a_timeout_gives_up_while_there_is_no_connection(relay
 async def test_a_relay_that_goes_away_is_connected_to_again(relay: ScriptedRelay) -> None:
     async with relay.agent(), relay.agent("bob") as (agent, peer):
         await peer.dismiss("going_away", 1001)
-        await relay.registered()
-        async with running(agent.heartbeat()):
-            pass
+        peer = await relay.registered()
+        await peer.say(deliver(1))
+        assert (await agent.receive(WAIT_S)).message == 1
 
 
 async def test_a_register_that_fails_for_now_is_tried_again(relay: ScriptedRelay) -> None:
@@ -147,16 +150,22 @@ async def test_a_register_that_fails_for_now_is_tried_again(relay: ScriptedRelay
         await peer.cut()
         await (await relay.peer()).refuse("unavailable", "starting", 1012)
         await (await relay.peer()).cut()
-        await relay.registered(epoch=2)
-        async with running(agent.receive()):
-            assert agent.epoch == 2
+        peer = await relay.registered(epoch=2)
+        await peer.say(deliver(1))
+        await agent.receive(WAIT_S)
+        assert agent.epoch == 2
 
 
 async def test_the_backoff_grows_while_connections_do_not_last(
     relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempts: list[int] = []
-    monkeypatch.setattr(module, "backoff_s", lambda attempt: attempts.append(attempt) or 0)
+
+    def at_once(attempt: int) -> float:
+        attempts.append(attempt)
+        return 0
+
+    monkeypatch.setattr(module, "backoff_s", at_once)
     async with relay.agent() as (_, peer):
         for _ in range(3):
             await peer.cut()

@@ -14,8 +14,8 @@ async def in_line(line: Line, count: int) -> tuple[list[int], list[asyncio.Task[
         order.append(number)
 
     tasks = [asyncio.create_task(stand(number)) for number in range(count)]
-    while len(line) < count:
-        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(line) == count
     return order, tasks
 
 

@@ -4,6 +4,16 @@
 -- The next message id, at start: behind the newest message and behind what was ever deleted.
 SELECT (SELECT value FROM counters WHERE name = 'message'), (SELECT coalesce(max(message), 0) + 1 FROM messages);
 
+-- name: stretch
+-- Pages that are rolled back: see SQLiteStore._stretch_wal.
+INSERT INTO stretch (filler)
+WITH RECURSIVE pages (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM pages LIMIT ?)
+SELECT zeroblob(4000) FROM pages;
+
+-- name: touch
+-- A write that changes nothing and is committed.
+UPDATE counters SET value = value WHERE name = 'message';
+
 -- name: put_agent
 -- Register: a new instance makes the epoch grow, the same one keeps it.
 INSERT INTO agents (agent, label, tags, caps, channels, machine, meta, instance, epoch, first_seen_at, last_seen_at)

@@ -39,6 +39,7 @@ CACHE_KIB: Final = 32 * 1024
 CHECKPOINT_PAGES: Final = 8192
 """The WAL is copied back every 32 MiB: rarely enough to be cheap, often enough to keep start-up short."""
 WAL_BYTES_KEPT: Final = 64 * 1024 * 1024
+STRETCH_CACHE_KIB: Final = 256
 FULL_PROBE_S: Final = 1.0
 """While the disk is full, one send a second is tried for real."""
 
@@ -150,6 +151,25 @@ class SQLiteStore:
             log.warning("no room for the ballast; a full disk will refuse acks too", folder=str(self.folder))
         return snapshot
 
+    def _stretch_wal(self, connection: sqlite3.Connection) -> None:
+        """Write the WAL to its full length once, so that commits overwrite blocks that the file already has.
+
+        A commit that makes the file longer also makes the file system write its own journal: on ext4 that is 230 us
+        instead of 150. The pages get there by a transaction that outgrows its cache and is rolled back: to SQLite they
+        are frames that never happened, and the database file does not grow.
+        """
+        connection.execute(f"PRAGMA cache_size = -{STRETCH_CACHE_KIB}")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("CREATE TABLE stretch (filler BLOB)")
+            connection.execute(queries.stretch, (CHECKPOINT_PAGES,))
+            connection.execute("ROLLBACK")
+            connection.execute(queries.touch)  # the commit that brings the blocks to the disk
+        except sqlite3.Error as exc:
+            self._after_error(connection, exc)
+        finally:
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+
     def _connect_writer(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, cached_statements=256)
 
@@ -160,6 +180,7 @@ class SQLiteStore:
     def _prepare(self, connection: sqlite3.Connection) -> Snapshot:
         _set_pragmas(connection, WRITER_PRAGMAS)
         migrate(connection)
+        self._stretch_wal(connection)
         self._next_message = max(connection.execute(queries.next_message).fetchone())
         return Snapshot(
             [stored_agent(columns) for columns in connection.execute(queries.all_agents)],

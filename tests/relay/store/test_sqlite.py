@@ -122,6 +122,16 @@ async def test_the_reading_connection_cannot_write(store: SQLiteStore) -> None:
         await store._reader.run(lambda connection: connection.execute("DELETE FROM messages"))
 
 
+async def test_the_wal_has_its_full_length_from_the_start_and_the_database_does_not(store: SQLiteStore) -> None:
+    wal = store.folder / "relay.db-wal"
+    length = wal.stat().st_size
+    assert length >= sqlite.CHECKPOINT_PAGES * 4096
+    assert wal.stat().st_blocks * 512 >= length, "written, not only reserved"
+    await store.commit([put_message() for _ in range(100)], NOW)
+    assert wal.stat().st_size == length
+    assert store.path.stat().st_size < 1_000_000
+
+
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "relay.db").write_bytes(b"not a database at all" * 100)
     with pytest.raises(ask.StoreRefused, match="can't be opened"):
