@@ -14,7 +14,7 @@ from typing import Any, Final
 from relay_proto import frames as wire
 from relay_proto import limits
 from relay_proto.codec import encode_frame
-from relay_proto.errors import Claimed, CloseCode, RelayError
+from relay_proto.errors import Claimed, CloseCode, RelayError, TooLarge
 
 from .broker import LIMITS, SERVER, Broker
 from .session import Session
@@ -285,7 +285,20 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
                 for state in found:
                     state.stage = _stage(broker, state.agent, question.message, state.stage) or state.stage
                 frame = wire.Ok(re=question.re, deliveries=found)
+        _answer(broker, session, frame)
+
+
+def _answer(broker: Broker, session: Session, frame: wire.Ok) -> None:
+    """Say it if it fits into one WebSocket message. Pages do by construction; what a broadcast to very many left may not."""
+    if len(encode_frame(frame)) <= limits.MESSAGE_BYTES_MAX - 3:
         _ok(broker, session, frame)
+    elif frame.item is not None and frame.item.deliveries is not None:
+        frame.item.deliveries = None
+        _answer(broker, session, frame)
+    else:
+        count = len(frame.deliveries or ())
+        too_many = TooLarge(f"the {count} deliveries of this message do not fit into {limits.MESSAGE_BYTES_MAX} bytes")
+        broker.refuse(session, frame.re, too_many)
 
 
 def _stage(broker: Broker, agent: str, message: int, stage: wire.Stage | None) -> wire.Stage | None:

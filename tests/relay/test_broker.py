@@ -303,6 +303,17 @@ async def test_inbox_and_message_show_what_is_there_without_changing_it(desk: De
     assert kinds(await desk.say(ada, GetMessage(id=1, message=77))) == ["error unknown_message"]
 
 
+async def test_receipts_that_outgrow_a_message_are_refused_and_not_sent(desk: Desk) -> None:
+    ada = await desk.agent("ada")
+    for i in range(9000):
+        desk.broker.directory.ensure(f"{'w' * 110}{i}").heard_at = 0.0
+    await desk.say(ada, Send(id=1, to="ALL", body="x"))
+    assert kinds(await desk.say(ada, Receipts(id=2, message=1))) == ["error too_large"]
+    (found,) = await desk.say(ada, GetMessage(id=3, message=1))
+    assert found["item"]["body"] == "x"
+    assert "deliveries" not in found["item"]
+
+
 # -- work ------------------------------------------------------------------------------------------------------------
 
 
