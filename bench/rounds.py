@@ -1,4 +1,4 @@
-"""The run: each workload on each peer, round by round, A B C A B C, each on a fresh daemon with an empty data folder.
+"""The run: each workload on each peer, round by round, A B C B C A, each on a fresh daemon with an empty data folder.
 
 The order turns by one place every round, so that no peer always follows the same neighbour. Before each measurement
 the kernel writes out what earlier ones left dirty (`sync`): otherwise an fsync here would pay for pages written there.

@@ -20,7 +20,7 @@ def render(report: Report) -> str:
     if plan.workloads:
         lines.append(
             f"  {'method':<12} {plan.rounds} rounds of {plan.window_s:g} s each after {plan.warmup_s:g} s warm-up, "
-            f"A B C A B C; median (least..most); bodies of {BODY_BYTES} bytes"
+            f"pair by pair; median (least..most); bodies of {BODY_BYTES} bytes"
         )
     for warning in report.warnings:
         lines.append(f"  WARNING      {warning}")
@@ -42,13 +42,13 @@ def _block(title: str, by_peer: dict[str, Measured]) -> Iterator[str]:
     rows: tuple[tuple[str, Callable[[Measured], str]], ...] = (
         ("messages a second", lambda figures: f"{figures.rate.median:,.0f}"),
         ("  least..most", lambda figures: f"{figures.rate.least:,.0f}..{figures.rate.most:,.0f}"),
-        ("p50 ms", lambda figures: _range(figures.p50_ms, "{:.2f}")),
-        ("p99 ms", lambda figures: _range(figures.p99_ms, "{:.2f}")),
-        ("drain s", lambda figures: _range(figures.drain_s, "{:.2f}")),
-        ("client CPU us a message", lambda figures: _range(figures.client_us, "{:.0f}")),
-        ("daemon CPU us a message", lambda figures: _range(figures.daemon_us, "{:.0f}")),
-        ("rate: Relay / this", lambda figures: _range(figures.ratio, "{:.2f}", " x")),
-        ("p50: Relay / this", lambda figures: _range(figures.p50_ratio, "{:.2f}", " x")),
+        ("p50 ms", lambda figures: _range(figures.p50_ms)),
+        ("p99 ms", lambda figures: _range(figures.p99_ms)),
+        ("drain s", lambda figures: _range(figures.drain_s)),
+        ("client CPU us a message", lambda figures: _range(figures.client_us)),
+        ("daemon CPU us a message", lambda figures: _range(figures.daemon_us)),
+        ("rate: Relay / this", lambda figures: _range(figures.ratio, " x")),
+        ("p50: Relay / this", lambda figures: _range(figures.p50_ratio, " x")),
     )
     for name, cell in rows:
         cells = [cell(by_peer[peer.name]) for peer in columns]
@@ -56,11 +56,17 @@ def _block(title: str, by_peer: dict[str, Measured]) -> Iterator[str]:
             yield f"  {name:<{NAME_WIDTH - 2}}" + "".join(f"{text:>{COLUMN_WIDTH}}" for text in cells)
 
 
-def _range(spread: Spread | None, number: str, unit: str = "") -> str:
+def _range(spread: Spread | None, unit: str = "") -> str:
     if spread is None:
         return ABSENT
-    median, least, most = (number.format(value) for value in (spread.median, spread.least, spread.most))
-    return f"{median}{unit} ({least}..{most})"
+    return f"{_number(spread.median)}{unit} ({_number(spread.least)}..{_number(spread.most)})"
+
+
+def _number(value: float) -> str:
+    """About three digits: more would claim what no such run can know."""
+    if value < 10:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def _legend(report: Report) -> Iterator[str]:

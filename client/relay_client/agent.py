@@ -200,7 +200,8 @@ class Agent:
 
         - When the loop asks for the next message, the one in hand is acked: its body ended without raising.
         - When an exception leaves the `async with` of the agent, what is in hand is nacked with it as the reason, and
-          comes again; when the `async with` ends without one (after a `break`, too), it is acked.
+          comes again; when the `async with` ends without one (after a `break`, too), it is acked. A cancellation (or
+          SystemExit, KeyboardInterrupt) does neither: it comes again to the next instance, and counts as no failure.
         - When a new loop begins and an earlier one was left (by `break`, or by an exception that the caller swallowed:
           Python can't tell these apart), what that one had in hand is nacked, to come again.
         - A message that was settled by `message.ack()` or `nack()` is left alone. One that was claimed is settled by

@@ -10,7 +10,6 @@ Rules
 """
 
 import asyncio
-import logging
 from typing import Final, Protocol, cast
 
 from websockets.client import ClientProtocol
@@ -34,8 +33,6 @@ CLOSE_S: Final = 5.0
 """Seconds for the closing handshake; then the transport is cut."""
 WRITE_BUFFER_BYTES: Final = limits.MESSAGE_BYTES_MAX
 """Bytes that may wait in the transport before we stop writing: one message of the largest size."""
-
-logger = logging.getLogger("relay_client")
 
 
 class Owner(Protocol):

@@ -55,7 +55,8 @@ OPEN_BYTES_MAX: Final = 64 * 1024 * 1024
 About = Claim | Renew | Release | Complete | Fail | Update | Heartbeat | Ack | Nack
 """Requests whose asking or answer changes what the client knows. Of the others only the bytes are kept."""
 
-_CLAIM_OVER: Final = frozenset({"stale_fence", "not_holder", "not_claimable", "unknown_message"})
+CLAIM_OVER: Final = frozenset({"stale_fence", "not_holder", "not_claimable", "unknown_message"})
+"""What the relay answers to who does not hold the claim any more."""
 _CLAIM_REFUSED: Final = frozenset({"claimed", "not_claimable", "unknown_message"})
 
 
@@ -320,10 +321,10 @@ class Conversation(Generic[W]):
             case Complete():
                 if code is None:
                     self.deliveries.completed(about.message)
-                elif code in _CLAIM_OVER:
+                elif code in CLAIM_OVER:
                     self.deliveries.lost(about.message, about.fence)
             case Renew():
-                if code in _CLAIM_OVER:
+                if code in CLAIM_OVER:
                     self.deliveries.lost(about.message, about.fence)
             case Update() | Heartbeat():
                 if code is None:

@@ -66,15 +66,18 @@ class Hands:
             self._link.flush_soon()
 
     def finish(self, exc: BaseException | None) -> None:
-        """The agent's `async with` ends: ack all hands, or nack them when it ends with an exception."""
-        reason = None if exc is None else reason_for(exc, limits.REASON_CHARS_MAX)
+        """The agent's `async with` ends: ack all hands, or nack them when it ends with an exception.
+
+        What is not settled here comes again to the next who registers. A cancellation or the end of the process says
+        nothing against the message: a nack would bring it nearer to being given up as dead with every restart.
+        """
         for hand in self._hands:
             if hand.is_at_work:
-                continue  # not acked: it comes again, which is better than to lose it
-            if reason is None:
+                continue
+            if exc is None:
                 self.done(hand)
-            else:
-                self._nack(hand, reason)
+            elif isinstance(exc, Exception):
+                self._nack(hand, reason_for(exc, limits.REASON_CHARS_MAX))
         self._hands.clear()
 
     def _nack(self, hand: Hand, reason: str) -> None:

@@ -45,6 +45,7 @@ _FINAL_CODES: Final[dict[int, type[RelayError]]] = {
 _FINAL_BYES: Final = {kind.code: kind for kind in _FINAL_CODES.values()}
 
 logger = logging.getLogger("relay_client")
+logger.addHandler(logging.NullHandler())  # else Python prints our warnings where an application has configured nothing
 
 Future = asyncio.Future
 
@@ -172,9 +173,12 @@ class Link:
             last = exc
         if self._connection is None:
             took_s = self._loop.time() - started_at
+            hint = (
+                "" if last is not None and last.detail.get("permanent") else "Is it running? `relay serve` starts one; "
+            )
             raise Unreachable(
                 f"no relay at {self._address.url}: {last} ({_times(attempt)} {self._address.uri} in {took_s:.1f} s). "
-                "Is it running? `relay serve` starts one; another address goes into url (RELAY_URL for commands)"
+                f"{hint}another address goes into url (RELAY_URL for commands)"
             )
         self._keeper = self._loop.create_task(self._keep(self._connection), name=f"relay link of {self._name}")
 

@@ -17,6 +17,7 @@ from relay_proto import codec, limits
 from relay_proto.errors import RelayError
 from relay_proto.frames import Body, Complete, Release
 
+from .conversation import CLAIM_OVER
 from .errors import reason_for, refused
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 RENEWALS_PER_LEASE: Final = 3
 """Renewals in one lease: two may be lost. Heartbeats and traffic renew too; this one also brings an answer."""
-_LOST: Final = frozenset({"stale_fence", "not_holder", "not_claimable", "unknown_message"})
 
 logger = logging.getLogger("relay_client")
 
@@ -125,7 +125,7 @@ class Work:
         try:
             self.lease_s = await self._agent.renew(self.message, self.fence, self._lease_s)
         except RelayError as exc:
-            if exc.code in _LOST:
+            if exc.code in CLAIM_OVER:
                 self.lost.set()
                 return
             logger.warning("renewing message %d: %r", self.message, exc)

@@ -22,6 +22,7 @@ import ast
 import asyncio
 import hashlib
 import json
+import os
 import signal
 import socket
 import sys
@@ -166,8 +167,9 @@ async def manager(url: str, folder: Path) -> bool:
 
 
 def python_files(folder: Path) -> dict[str, Path]:
-    """Every Python file below the folder, by its path in it."""
-    return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*.py")) if path.is_file()}
+    """Every Python file below the folder, by its path in it (as UTF-8, which file names need not be)."""
+    files = (path for path in sorted(folder.rglob("*.py")) if path.is_file())
+    return {str(path.relative_to(folder)).encode(errors="backslashreplace").decode(): path for path in files}
 
 
 def as_body(path: Path, data: bytes) -> tuple[str | bytes, str]:
@@ -315,6 +317,7 @@ class Fleet:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log if name == "relay" else asyncio.subprocess.PIPE,
                 stderr=log,
+                env={key: value for key, value in os.environ.items() if not key.startswith("RELAY_")},
                 limit=2**24,
                 start_new_session=True,  # Ctrl-C is ours alone to answer
             )
@@ -372,9 +375,9 @@ class Fleet:
         say(f"SIGKILL {name} (pid {process.pid}) at {self.progress[0]} of {self.progress[1]}: {why}")
 
     def has_come_to(self, percent: int) -> bool:
-        """Whether so much of the files is answered."""
+        """Whether so much of the files is answered (rounded down: a folder of one file gets its kills too)."""
         answered, total = self.progress
-        return total > 0 and answered * 100 >= percent * total
+        return total > 0 and answered >= total * percent // 100
 
     async def run(self) -> int:
         """Starts everyone, plays the kills, shows progress; the manager's verdict is the exit code."""
@@ -390,7 +393,9 @@ class Fleet:
             match event:
                 case {"event": "answered", "answered": answered, "total": total}:
                     self.progress = (answered, total)
-                    show_progress(answered, total, self.claims)
+                    show_bar(answered, total, self.claims)
+                    if not sys.stdout.isatty() and answered * 10 // total != (answered - 1) * 10 // total:
+                        say(f"{answered} of {total} reviewed")
                 case {"event": "claimed", "message": message}:
                     self.claims[name] = message
                     if self.killed_reviewer and not self.killed_relay and self.has_come_to(KILL_RELAY_AT):
@@ -404,6 +409,7 @@ class Fleet:
                 case {"event": "completed", "message": message}:
                     self.claims.pop(name, None)
                     self.completed[message] += 1
+                    show_bar(*self.progress, self.claims)
                 case {"event": "report", "lines": lines}:
                     say("", *lines)
                 case {"event": "exit", "code": code} if name == "manager":
@@ -417,7 +423,7 @@ class Fleet:
         say(f"relay started again (pid {self.processes['relay'].pid})")
 
     async def kill_reviewer(self, name: str, message: int) -> None:
-        await self.kill(name, f"it had answered #{message} and not yet completed it")
+        await self.kill(name, f"it had answered #{message} and not completed it; its lease of {LEASE_S:g} s must end")
         self.killed_reviewer = name
         self.claims.pop(name, None)
         await self.start_role("reviewer", name)
@@ -460,19 +466,17 @@ def is_ready(url: str) -> bool:
 
 
 def say(*lines: str) -> None:
-    """Lines for the user, over the progress line."""
+    """Lines for the user, over the progress line. File names may carry anything: only what prints is printed."""
     clear = "\r\x1b[K" if sys.stdout.isatty() else ""
-    print(clear + "\n".join(lines), flush=True)
+    print(clear + "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines), flush=True)
 
 
-def show_progress(answered: int, total: int, claims: dict[str, int]) -> None:
-    """The progress line of a terminal; elsewhere a line at each tenth."""
-    if sys.stdout.isatty():
+def show_bar(answered: int, total: int, claims: dict[str, int]) -> None:
+    """The progress line of a terminal, with who holds what."""
+    if sys.stdout.isatty() and total:
         bar = "#" * (30 * answered // total)
         held = "  ".join(f"{name} #{message}" for name, message in sorted(claims.items()))
         print(f"\r\x1b[K[{bar:<30}] {answered} of {total} reviewed  {held}", end="", flush=True)
-    elif answered * 10 // total != (answered - 1) * 10 // total:
-        print(f"{answered} of {total} reviewed", flush=True)
 
 
 def print_logs(home: Path) -> None:

@@ -51,6 +51,7 @@ _relay_frame: Final = msgspec.msgpack.Decoder(RelayFrame)
 _raw_batch: Final = msgspec.msgpack.Decoder(_RawBatch)
 _raw_fields: Final = msgspec.msgpack.Decoder(_RawFields)
 _value: Final = msgspec.msgpack.Decoder(_Value)
+_bytes: Final = msgspec.msgpack.Decoder(bytes)
 
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are no MessagePack, or nest too deep; ValidationError is one of them."""
@@ -165,8 +166,7 @@ def _decode_one(data: bytes) -> "ClientFrame | Refusal":
     try:
         frame: ClientFrame = _client_frame.decode(data)
     except msgspec.ValidationError as exc:
-        _check_shape(data)
-        fields = msgspec.msgpack.decode(data)
+        fields = _check_shape(data)
         if not isinstance(fields.get("op"), str):
             raise BadFrame("a frame is a map with a string `op`") from None
         re = fields.get("id")
@@ -179,8 +179,8 @@ def _decode_one(data: bytes) -> "ClientFrame | Refusal":
     return frame
 
 
-def _check_shape(data: bytes | msgspec.Raw) -> None:
-    """Raises BadFrame unless this is a map of unique string keys to scalars and flat lists and maps of scalars."""
+def _check_shape(data: bytes | msgspec.Raw) -> dict[str, Any]:
+    """The fields of a frame. Raises BadFrame unless its keys are unique and its values scalars, flat lists or maps."""
     try:
         fields = _raw_fields.decode(data)
     except msgspec.ValidationError as exc:
@@ -189,18 +189,18 @@ def _check_shape(data: bytes | msgspec.Raw) -> None:
         raise _unreadable(exc) from None
     if len(fields) != _map_length(data):
         raise BadFrame(f"one of the keys {_show(list(fields))} stands twice in a frame")
+    values: dict[str, Any] = {}
     for field, raw in fields.items():
         kind = memoryview(raw)[0]
-        if 0xC4 <= kind <= 0xC6:  # bin 8, 16, 32
-            continue
         try:
-            value = _value.decode(raw)
+            value = values[field] = (_bytes if 0xC4 <= kind <= 0xC6 else _value).decode(raw)  # bin 8, 16, 32
         except msgspec.ValidationError as exc:
             raise BadFrame(f"{_show(field)} holds what no field does (nesting, ext types, length): {exc}") from None
         except _UNREADABLE as exc:
             raise _unreadable(exc) from None
-        if type(value) is dict and len(value) != _map_length(raw):
+        if value and type(value) is dict and len(value) != _map_length(raw):
             raise BadFrame(f"one of the keys {_show(list(value))} stands twice in {_show(field)}")
+    return values
 
 
 def _map_length(data: bytes | msgspec.Raw) -> int:

@@ -142,8 +142,7 @@ class Broker:
             early = NotRegistered(f"the first frame is {_op(frame)}; it must be register")
             return self.dismiss(session, re, early, CloseCode.BAD_FRAME)
         if not session.authorised and not token_matches(frame.token, self._token_digest):
-            what = "is wrong" if frame.token is not None else "is missing"
-            denied = Unauthorized(f"the token {what}; this relay asks for one (`token`, or Authorization: Bearer)")
+            denied = Unauthorized("the token is missing or wrong; it goes into `token` or Authorization: Bearer")
             return self.dismiss(session, frame.id, denied, CloseCode.UNAUTHORIZED)
         session.registering = True
         session.held = []

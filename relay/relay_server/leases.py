@@ -18,9 +18,12 @@ LOOK_S: Final = 60.0
 
 
 class Lease:
-    """A held claim. `since` is when it was claimed or renewed by name, on the monotonic clock, seconds."""
+    """A held claim. `since` is when it was claimed or renewed by name, on the monotonic clock, seconds.
 
-    __slots__ = ("agent", "epoch", "fence", "lease_s", "message", "since")
+    `look_at` is the time of the one deadline that counts; entries for other times are left-overs and do nothing.
+    """
+
+    __slots__ = ("agent", "epoch", "fence", "lease_s", "look_at", "message", "since")
 
     def __init__(self, message: int, agent: str, epoch: int, fence: int, lease_s: float, since: float) -> None:
         self.message = message
@@ -29,6 +32,7 @@ class Lease:
         self.fence = fence
         self.lease_s = lease_s
         self.since = since
+        self.look_at = float("inf")
 
     def ends_at(self, directory: Directory) -> float:
         """When it ends if the holder is not heard of again."""
@@ -59,19 +63,19 @@ class Leases:
         lease = self._by_message.get(message)
         if lease is None or lease.fence != fence:
             lease = self._by_message[message] = Lease(message, agent, epoch, fence, lease_s, now)
-            self._deadlines.add(now + min(lease_s, LOOK_S), self._look, lease)
-            return
-        sooner = lease_s < lease.lease_s
         lease.epoch, lease.lease_s, lease.since = epoch, lease_s, now
-        if sooner:  # the entry that is on its way would come too late
-            self._deadlines.add(now + lease_s, self._look, lease)
+        look_at = now + min(lease_s, LOOK_S)
+        if look_at < lease.look_at:  # there is none yet, or it would come too late for a shorter lease
+            lease.look_at = look_at
+            self._deadlines.add(look_at, self._look, lease)
 
     def _look(self, lease: Lease, now: float) -> float | None:
-        if self._by_message.get(lease.message) is not lease:
+        if self._by_message.get(lease.message) is not lease or now < lease.look_at:
             return None
         ends_at = lease.ends_at(self._directory)
         if now < ends_at:
-            return min(ends_at, now + LOOK_S)
+            lease.look_at = min(ends_at, now + LOOK_S)
+            return lease.look_at
         self._on_silence(lease)
         return None
 

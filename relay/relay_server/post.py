@@ -175,6 +175,12 @@ def _claimed(broker: Broker, command: Any, outcome: ask.WorkClaimed, now: float,
         command.origin,
         wire.Ok(re=command.re, message=outcome.message, fence=outcome.fence, lease_s=outcome.lease_s),
     )
+    for name in outcome.withdrawn:
+        session = broker.sessions.get(name)
+        if session is not None:
+            # What can't be taken any more costs no credit; should it be offered again, that is another delivery.
+            session.unacked.discard(outcome.message)
+            broker.refill(session)
 
 
 def _returned(broker: Broker, command: ask.Command, outcome: ask.Returned, now: float, now_ms: int) -> None:
@@ -289,7 +295,7 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
 
 
 def _answer(broker: Broker, session: Session, frame: wire.Ok) -> None:
-    """Say it if it fits into one WebSocket message. Pages do by construction; what a broadcast to very many left may not."""
+    """Say it if it fits into one WebSocket message: pages do by construction, a broadcast's receipts may not."""
     if len(encode_frame(frame)) <= limits.MESSAGE_BYTES_MAX - 3:
         _ok(broker, session, frame)
     elif frame.item is not None and frame.item.deliveries is not None:

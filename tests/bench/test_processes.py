@@ -41,11 +41,16 @@ def test_leaving_the_workspace_ends_its_processes_and_removes_its_folder() -> No
 
 
 def test_an_interrupt_cleans_up_too(tmp_path: Path) -> None:
-    pid = 0
-    with pytest.raises(KeyboardInterrupt), open_workspace() as workspace:
-        pid = start_server(workspace).pid
-        raise KeyboardInterrupt
-    assert not psutil.pid_exists(pid)
+    pids: list[int] = []
+
+    def interrupted() -> None:
+        with open_workspace() as workspace:
+            pids.append(start_server(workspace).pid)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not psutil.pid_exists(pids[0])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -60,9 +65,11 @@ def test_sigterm_leaves_like_an_interrupt_and_the_old_handler_comes_back(tmp_pat
 
 def test_a_daemon_that_ends_before_it_is_ready_fails_with_its_log() -> None:
     url = f"http://127.0.0.1:{processes.free_port()}"
-    with open_workspace() as workspace, pytest.raises(BenchError, match=r"ended with code 3 (?s:.*)out of luck"):
-        command = [sys.executable, "-c", "import sys; print('out of luck'); sys.exit(3)"]
-        workspace.start_daemon("unlucky", command, workspace.new_folder("unlucky"), url, url)
+    command = [sys.executable, "-c", "import sys; print('out of luck'); sys.exit(3)"]
+    with open_workspace() as workspace:
+        folder = workspace.new_folder("unlucky")
+        with pytest.raises(BenchError, match=r"(?s)ended with code 3 .*out of luck"):
+            workspace.start_daemon("unlucky", command, folder, url, url)
 
 
 def test_a_process_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def test_idle_memory_is_judged_only_with_enough_agents() -> None:
 def test_the_table_has_columns_ratios_missing_peers_warnings_and_targets() -> None:
     workloads = {"in-flight": {"relay": figures(30_000, None), "nats-always": figures(3_000, 30_000)}}
     text = render(report(workloads, idle(5_000, 14.0)))
-    assert "10.00 x (10.00..10.00)" in text
+    assert "10.0 x (10.0..10.0)" in text
     assert "WARNING      on tmpfs" in text
     assert "5,000 idle agents on Relay" in text
     assert "met    100 in flight" in text

@@ -91,6 +91,13 @@ def test_a_terminal_that_knows_no_arrows_gets_their_numbers() -> None:
     assert (done.returncode, done.stdout) == (0, b"\\u2192\n")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_fault(closed: str) -> None:
+    command = f"{sys.executable} -m relay_client.cli --version {closed}"
+    done = subprocess.run(command, shell=True, capture_output=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_only_near_words_are_suggested() -> None:
     assert did_you_mean("sned", ["send", "inbox"]) == "; did you mean 'send'?"
     assert did_you_mean("xyzzy", ["send", "inbox"]) == ""

@@ -1,12 +1,18 @@
 """relay send: from the command line to the inbox."""
 
 import base64
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+import relay_client
+from relay_client.cli.door import Door
+from relay_client.cli.send import Letter, deliver
 from tests.cli.command import environment, introduce, listening, run
 from tests.daemon import Daemon, free_port
 
@@ -55,6 +61,13 @@ def test_a_body_from_stdin_arrives_byte_for_byte(daemon: Daemon, data: bytes) ->
     assert body == data
 
 
+def test_an_argument_that_is_no_text_arrives_as_its_bytes(daemon: Daemon) -> None:
+    body = os.fsdecode(b"\xff\xfe")
+    assert run("send", "builder", body, "--hold", "--url", daemon.url).code == 0
+    record = run("inbox", "builder", "--json", "--url", daemon.url).records[0]
+    assert base64.b64decode(record["body_base64"]) == b"\xff\xfe"
+
+
 def test_a_body_beyond_the_limit_is_refused_before_it_is_sent() -> None:
     refused = run("send", "builder", "-", "--url", f"http://127.0.0.1:{free_port()}", stdin=b"x" * (256 * 1024 + 1))
     assert refused.code == 1
@@ -95,6 +108,37 @@ def test_an_unreachable_relay_is_exit_code_69_and_says_what_was_tried() -> None:
     assert url.removeprefix("http://") in refused.err
     assert refused.err.startswith("relay: ")
     assert refused.err.count("\n") == 1
+
+
+def test_a_relay_that_never_answers_is_given_up_and_the_way_to_try_again_is_told(daemon: Daemon) -> None:
+    introduce(daemon.url, "builder")
+    os.kill(daemon.pid, signal.SIGSTOP)
+    try:
+        silent = run("send", "builder", "hello", "--url", daemon.url, "--timeout", "1")
+    finally:
+        os.kill(daemon.pid, signal.SIGCONT)
+    assert silent.code == 69
+    assert f"no answer from {daemon.url} within 1 s" in silent.err
+    assert "--key" not in silent.err  # nothing was sent: it never came in
+
+
+async def test_a_send_that_may_have_been_accepted_says_how_to_try_again(daemon: Daemon) -> None:
+    introduce(daemon.url, "builder")
+    send = relay_client.Agent.send
+
+    async def send_and_stop(agent: relay_client.Agent, *arguments: Any, **options: Any) -> relay_client.Receipt:
+        os.kill(daemon.pid, signal.SIGSTOP)
+        return await send(agent, *arguments, **options)
+
+    door = Door(daemon.url, None, "cli-test", timeout_s=1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(relay_client.Agent, "send", send_and_stop)
+        try:
+            with pytest.raises(TimeoutError) as caught:
+                await deliver(door, Letter("builder", "hello", "k1", {}))
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+    assert "--key k1" in caught.value.__notes__[0]
 
 
 def test_a_relay_that_asks_for_a_token_gets_it_from_the_option_or_the_environment(

@@ -55,6 +55,25 @@ async def test_an_exception_that_leaves_the_agent_nacks_what_was_in_hand(relay: 
     assert await said(peer) == [Nack(message=1, reason="ValueError: boom")]
 
 
+async def test_a_cancellation_neither_acks_nor_nacks(relay: ScriptedRelay) -> None:
+    joined: asyncio.Future[Peer] = asyncio.get_running_loop().create_future()
+    working = asyncio.Event()
+
+    async def work() -> None:
+        async with relay.agent() as (agent, peer):
+            joined.set_result(peer)
+            async for _ in agent:
+                working.set()
+                await asyncio.Event().wait()
+
+    async with running(work()) as task:
+        peer = await joined
+        await peer.say(deliver(1))
+        await working.wait()
+        task.cancel()
+        assert await said(peer) == []
+
+
 async def test_an_exception_from_a_function_that_has_the_loop_nacks_as_well(relay: ScriptedRelay) -> None:
     async def work(agent: Agent) -> None:
         loop = aiter(agent)  # a name of its own keeps it alive in the traceback

@@ -6,8 +6,9 @@ import relay_client
 from relay_client import Agent, Disconnected, Replaced, conversation
 from relay_client import link as module
 from relay_client.link import backoff_s
+from relay_proto import codec, limits
 from relay_proto.errors import BadFrame, Unauthorized
-from relay_proto.frames import Ack, Bye, Claim, Error, Heartbeat, Ok, Register, Release, Send
+from relay_proto.frames import Ack, Bye, Claim, Error, Heartbeat, Ok, Register, RelayFrame, Release, Send
 from tests.client.scripted import WAIT_S, ScriptedRelay, deliver, running, sent
 
 
@@ -16,6 +17,11 @@ def test_the_backoff_grows_is_jittered_and_has_an_end() -> None:
         waits = [backoff_s(attempt) for _ in range(200)]
         assert 0 <= min(waits) < most / 4
         assert most * 3 / 4 < max(waits) <= most
+
+
+def hear(agent: Agent, *frames: RelayFrame) -> None:
+    """Let the client receive frames in this very moment."""
+    agent._link.message_received(codec.join_frames([codec.encode_frame(frame) for frame in frames]))
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------
@@ -58,13 +64,43 @@ async def test_who_waits_for_room_and_is_cancelled_makes_room_for_the_next(
         running(agent.send("bob", "c")) as third,
     ):
         frame = await peer.next(Send)
+        hear(agent, sent(frame.id, 1))  # it lets the second in
         second.cancel()
-        await peer.say(sent(frame.id, 1))
         await first
         frame = await peer.next(Send)
         assert frame.body == "c"
         await peer.say(sent(frame.id, 2))
         await third
+
+
+async def test_room_in_bytes_is_asked_for_again_by_each_who_was_let_in(
+    relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "OPEN_BYTES_MAX", 100)
+    async with relay.agent() as (agent, peer), asyncio.TaskGroup() as group:
+        for letter in "abc":
+            group.create_task(agent.send("bob", letter * 200))
+        for letter in "abc":
+            (frame,) = await peer.batch()
+            assert isinstance(frame, Send)
+            assert frame.body == letter * 200
+            await peer.say(sent(frame.id, frame.id))
+
+
+async def test_what_a_broken_connection_did_not_take_leaves_behind_the_next_register(relay: ScriptedRelay) -> None:
+    body = b"x" * 250_000
+    async with relay.agent() as (agent, peer):
+        peer.socket.transport.pause_reading()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(60):
+                group.create_task(agent.send("bob", body))
+            await peer.say(deliver(7))
+            await agent.receive(WAIT_S)  # it has written what it could
+            await peer.cut()
+            peer = await relay.registered()
+            ids = [(await peer.next(Send)).id for _ in range(60)]
+            assert ids == sorted(set(ids))
+            await peer.say(*(sent(id, id) for id in ids))
 
 
 async def test_a_peer_that_does_not_read_holds_up_our_writing_and_nothing_else(relay: ScriptedRelay) -> None:
@@ -79,6 +115,8 @@ async def test_a_peer_that_does_not_read_holds_up_our_writing_and_nothing_else(r
             await peer.say(deliver(7))
             assert (await agent.receive(WAIT_S)).message == 7  # reading goes on
             assert not connection.can_write
+            assert connection._transport is not None
+            assert connection._transport.get_write_buffer_size() < 3 * limits.MESSAGE_BYTES_MAX
             peer.socket.transport.resume_reading()
             for number in range(60):
                 await peer.say(sent((await peer.next(Send)).id, number + 1))

@@ -28,6 +28,8 @@ def write_folder(folder: Path) -> None:
     (folder / "latin.py").write_bytes("# -*- coding: latin-1 -*-\nx = 'é'\n".encode("latin-1"))
     (folder / "large.py").write_text('"""Large."""\n' + "x = 1\n" * 50_000)
     (folder / "notes.txt").write_text("not Python")
+    (folder / "esc\x1b[2J.py").write_text("x = 1\n")
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.py")).write_text("x = 1\n")
 
 
 def still_running(marker: Path) -> list[int]:
@@ -44,7 +46,7 @@ def test_a_folder_is_reviewed_while_a_reviewer_and_the_relay_are_killed(tmp_path
     folder, temporary = tmp_path / "sources", tmp_path / "temporary"
     write_folder(folder)
     temporary.mkdir()
-    env = os.environ | {"TMPDIR": str(temporary)}
+    env = os.environ | {"TMPDIR": str(temporary), "RELAY_TOKEN": "must-not-matter-0123456789"}
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(folder)], env=env, capture_output=True, text=True, timeout=110
     )
@@ -53,7 +55,8 @@ def test_a_folder_is_reviewed_while_a_reviewer_and_the_relay_are_killed(tmp_path
     assert "SIGKILL relay" in done.stdout
     assert "answered twice: " in done.stdout
     assert "broken.py: invalid syntax, line 1" in done.stdout
-    assert "11 files" in done.stdout
+    assert "13 files" in done.stdout
+    assert "\x1b" not in done.stdout
     assert done.stdout.rstrip().splitlines()[-2] == "The proof holds: each file was completed exactly once."
     assert still_running(folder) == []
     assert still_running(temporary) == []

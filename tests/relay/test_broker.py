@@ -480,6 +480,22 @@ async def test_work_that_a_candidate_acked_unclaimed_comes_to_it_again(desk: Des
     assert desk.heard(bob) == []
 
 
+async def test_a_candidate_without_credit_is_offered_released_work_again_although_it_acked_the_first_offer_late(
+    desk: Desk,
+) -> None:
+    manager = await desk.agent("manager")
+    ada, bob = await desk.agent("ada", caps=["review"]), await desk.agent("bob", caps=["review"], credit=1)
+    await desk.say(manager, Send(id=1, to="cap:review", body="work", claimable=True))
+    assert kinds(desk.heard(bob)) == ["deliver 1"]
+    await desk.say(ada, Claim(id=2, message=1))
+    (ok,) = await desk.say(manager, Receipts(id=3, message=1))
+    assert {item["agent"]: item["stage"] for item in ok["deliveries"]} == {"ada": "pushed", "bob": "superseded"}
+    await desk.say(ada, Release(id=4, message=1, fence=1))
+    assert kinds(desk.heard(bob)) == ["deliver 1 #2"]
+    await desk.say(bob, Ack(messages=[1]))
+    assert kinds(await desk.say(bob, Claim(id=5, message=1))) == ["ok"]
+
+
 async def test_work_waits_for_a_worker_that_comes_later(desk: Desk) -> None:
     manager = await desk.agent("manager")
     await desk.say(

@@ -78,3 +78,14 @@ def test_what_is_kept_of_an_ended_claim_is_gone_after_a_minute_however_long_its_
     assert len(desk.deadlines) == 1
     desk.deadlines.run(24 * 3600.0)
     assert desk.expired == [7]
+
+
+def test_renewing_with_ever_other_leases_does_not_pile_up_deadlines() -> None:
+    desk = Desk()
+    for i in range(10_000):
+        desk.leases.hold(7, "ada", 1, 1, 30.0 if i % 2 else 50.0, now=i / 1000)
+    assert len(desk.deadlines) <= 2
+    desk.deadlines.run(39.9)
+    assert desk.expired == []
+    desk.deadlines.run(40.0)
+    assert desk.expired == [7]

@@ -88,6 +88,12 @@ def test_a_file_works_as_stdin_like_a_pipe(daemon: Daemon, tmp_path: Path) -> No
     assert done.stdout.endswith("send TARGET TEXT  Send a message.\n")
 
 
+def test_a_line_without_end_is_refused(daemon: Daemon) -> None:
+    endless = script(daemon, "x" * 2_000_000)
+    assert endless.code == 2
+    assert "longer than" in endless.err
+
+
 def test_help_lists_every_command(daemon: Daemon) -> None:
     out = script(daemon, "help\n").out
     for usage in ("send TARGET TEXT", "done ID [RESULT]", "ack ID...", "quit"):

@@ -44,6 +44,7 @@ def invoke(command: click.Command, program: str, arguments: list[str] | None) ->
 
 def guard(program: str, run: Callable[[], object]) -> int:
     """Runs something and gives the exit code of whatever came of it."""
+    _open_what_is_closed()
     _print_anything(sys.stdout)
     _print_anything(sys.stderr)
     logging.getLogger("relay_client").addHandler(logging.NullHandler())  # what matters of it is raised, or is news.py's
@@ -65,6 +66,16 @@ def _reader_gone() -> int:
     """Python flushes stdout once more at exit: give it somewhere to go."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return OK
+
+
+def _open_what_is_closed() -> None:
+    """`relay ... <&- >&-`: a closed stream is None in Python, and its descriptor would go to the next socket."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115  # for as long as the process lives
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def _print_anything(stream: Any) -> None:

@@ -1,5 +1,6 @@
 """`relay send`: one message to an agent or a group."""
 
+import os
 import sys
 import uuid
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def send(
     When this returns 0, the message is on the relay's disk.
     """
     fields["headers"] = dict(_header(header) for header in headers) or None
-    letter = Letter(to, _read_stdin() if body == "-" else body, key or uuid.uuid4().hex, fields)
+    letter = Letter(to, _read_stdin() if body == "-" else _read_argument(body), key or uuid.uuid4().hex, fields)
     receipt = run(deliver(door, letter))
     again = " (this key was used before: nothing new was sent)" if key is not None and receipt.duplicate else ""
     put([json_line(receipt_record(receipt)) if as_json else receipt_line(to, receipt) + again])
@@ -68,11 +69,24 @@ def _header(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _read_argument(body: str) -> str | bytes:
+    """An argument as it was typed: text, or the bytes of one that is no UTF-8."""
+    try:
+        body.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(body)
+    return body
+
+
 def _read_stdin() -> str | bytes:
     """All of stdin: text when it is UTF-8, else bytes. Raises TooLarge without reading all of something endless."""
     data = sys.stdin.buffer.read(limits.BODY_BYTES_MAX + 1)
     if len(data) > limits.BODY_BYTES_MAX:
         raise TooLarge(f"the body on stdin is larger than {limits.BODY_BYTES_MAX} bytes; send its address instead")
+    return _text_or_bytes(data)
+
+
+def _text_or_bytes(data: bytes) -> str | bytes:
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -82,13 +96,20 @@ def _read_stdin() -> str | bytes:
 async def deliver(door: Door, letter: Letter) -> "Receipt":
     """Sends the letter, again with the same key when a namesake took the session in between."""
 
+    import relay_client
+
+    tries = 0
+
     async def action(agent: "Agent") -> "Receipt":
+        nonlocal tries
+        tries += 1
         return await agent.send(letter.to, letter.body, key=letter.key, **letter.fields)
 
     try:
         return await ask(door, action)
-    except TimeoutError as exc:
-        exc.add_note(f"it may or may not be accepted; the same command with --key {letter.key} can't double it")
+    except (TimeoutError, relay_client.Disconnected, relay_client.Replaced, relay_client.Unreachable) as exc:
+        if tries:
+            exc.add_note(f"it may or may not be accepted; the same command with --key {letter.key} can't double it")
         raise
 
 

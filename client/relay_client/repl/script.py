@@ -10,7 +10,7 @@ from relay_proto import limits
 
 from .commands import COMMANDS, Quit
 from .desk import Desk
-from .grammar import parse
+from .grammar import GrammarError, parse
 
 LINE_BYTES_MAX = 2 * limits.BODY_BYTES_MAX
 """Bytes of one line: room for the largest body and the command before it."""
@@ -44,7 +44,14 @@ async def stdin_lines() -> AsyncIterator[str]:
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
     )
     try:
-        while data := await reader.readline():
+        while data := await _line_of(reader):
             yield data.decode(errors="replace")
     finally:
         transport.close()
+
+
+async def _line_of(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.readline()
+    except ValueError:
+        raise GrammarError(f"a line of stdin is longer than {LINE_BYTES_MAX} bytes; no command needs that") from None

@@ -191,9 +191,12 @@ class Filled(Struct):
 
 
 class WorkClaimed(Struct):
+    """`withdrawn`: the candidates for whom it is no longer there to take."""
+
     message: int
     fence: int
     lease_s: float
+    withdrawn: list[str]
 
 
 class Offered(Struct):

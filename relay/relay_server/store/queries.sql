@@ -132,7 +132,8 @@ SELECT 1 FROM messages WHERE message = ?;
 -- name: withdraw_others
 -- Someone claimed it: it is no longer for the other candidates to take.
 UPDATE deliveries SET stage = 'superseded', at = ?, due_at = NULL, reason = ?
-WHERE message = ? AND agent <> ? AND stage IN ('queued', 'surfaced');
+WHERE message = ? AND agent <> ? AND stage IN ('queued', 'surfaced')
+RETURNING agent;
 
 -- name: renew
 UPDATE work SET holder_epoch = ?, lease_s = coalesce(?, lease_s), changed_at = ?

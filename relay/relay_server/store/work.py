@@ -33,13 +33,13 @@ def claim_work(tx: Transaction, command: ClaimWork) -> Outcome:
     message, agent = command.message, command.agent
     row = tx.execute(queries.claim, (agent, command.epoch, command.lease_s, tx.now, message)).fetchone()
     if row is not None:
-        tx.execute(queries.withdraw_others, (tx.now, f"claimed by {agent}", message, agent))
-        return WorkClaimed(message, row[0], command.lease_s)
+        others = tx.execute(queries.withdraw_others, (tx.now, f"claimed by {agent}", message, agent)).fetchall()
+        return WorkClaimed(message, row[0], command.lease_s, [other for (other,) in others])
     state, fence, _, holder, epoch, _ = _state_of(tx, message)
     if state == "claimed" and holder == agent and epoch == command.epoch:
         # The same instance asks again because its first answer was lost: the same claim, not another one.
         tx.execute(queries.renew, (command.epoch, command.lease_s, tx.now, message, fence, agent)).fetchall()
-        return WorkClaimed(message, fence, command.lease_s)
+        return WorkClaimed(message, fence, command.lease_s, [])
     return why_not_claim(message, state, holder)
 
 
@@ -50,7 +50,7 @@ def renew_work(tx: Transaction, command: RenewWork) -> Outcome:
     ).fetchone()
     if row is None:
         return _refusal(tx, command.agent, command.message, command.fence, "renew")
-    return WorkClaimed(command.message, command.fence, row[0])
+    return WorkClaimed(command.message, command.fence, row[0], [])
 
 
 def release_work(tx: Transaction, command: ReleaseWork) -> Outcome:

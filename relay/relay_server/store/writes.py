@@ -197,7 +197,8 @@ def _look_closer(tx: Transaction, command: AckMessages) -> Outcome:
             due_at = again_at if due_at is None else min(due_at, again_at)
     if unknown:
         return UnknownMessage(
-            f"messages {unknown} are not in the inbox of {command.agent}; the others were acked",
+            f"{len(unknown)} of these messages ({', '.join(map(str, unknown[:10]))}{', ..' if unknown[10:] else ''}) "
+            f"are not in the inbox of {command.agent}; the others were acked",
             detail={"messages": unknown},
         )
     return Done() if due_at is None else Returned([], [], due_at)
