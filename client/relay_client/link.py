@@ -273,7 +273,7 @@ class Link:
             if final is None and not self._reconnect:
                 final = Disconnected(f"the connection was lost: {connection.close_reason}")
             if final is not None:
-                logger.warning("%s: the link ended: %s", self._name, final)
+                logger.info("%s: the link ended: %s", self._name, final)
                 self._end(final)
                 return
             if self._loop.time() - since >= SETTLED_S:
@@ -286,7 +286,7 @@ class Link:
                     await self._connect()
                 except RelayError as exc:
                     if not _may_try_again(exc) and not isinstance(exc, Unreachable):
-                        logger.warning("%s: the link ended: %s", self._name, exc)
+                        logger.info("%s: the link ended: %s", self._name, exc)
                         self._end(exc)
                         return
                     logger.info("%s: reconnect %d to %s failed: %s", self._name, attempt, self._address.uri, exc)

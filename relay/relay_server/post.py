@@ -19,6 +19,7 @@ from relay_proto.errors import Claimed, CloseCode, RelayError, TooLarge
 from .broker import LIMITS, SERVER, Broker
 from .session import Session
 from .store import interface as ask
+from .target import unknown_agent
 
 
 def settle(
@@ -277,6 +278,9 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
                 continue
             case ask.Page():
                 assert isinstance(question, ask.InboxPage)
+                if _is_mistyped(broker, question, found):
+                    broker.refuse(session, question.re, unknown_agent(broker.directory, "agent", question.agent))
+                    continue
                 for item in found.items:
                     item.stage = _stage(broker, question.agent, item.message, item.stage)
                 frame = wire.Ok(re=question.re, items=found.items, next=found.next)
@@ -292,6 +296,12 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
                     state.stage = _stage(broker, state.agent, question.message, state.stage) or state.stage
                 frame = wire.Ok(re=question.re, deliveries=found)
         _answer(broker, session, frame)
+
+
+def _is_mistyped(broker: Broker, question: ask.InboxPage, page: ask.Page) -> bool:
+    """An empty inbox of a name that was never seen and that nothing is held for: saying "empty" would be a lie."""
+    everything = question.after == 0 and question.channel is None
+    return everything and not page.items and question.agent not in broker.directory.agents
 
 
 def _answer(broker: Broker, session: Session, frame: wire.Ok) -> None:

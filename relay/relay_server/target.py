@@ -26,7 +26,7 @@ def recipients(directory: Directory, target: Target, sender: str, hold: bool) ->
     kind = target.kind
     if kind is TargetKind.AGENT:
         if not hold and target.name not in directory.agents:
-            raise _unknown(directory, target.name)
+            raise unknown_agent(directory, "to", target.name)
         return [target.name]
     if kind is TargetKind.TAG:
         found = directory.by_tag.get(target.name, _NOBODY)
@@ -44,10 +44,11 @@ def recipients(directory: Directory, target: Target, sender: str, hold: bool) ->
 _NOBODY: Final[set[str]] = set()
 
 
-def _unknown(directory: Directory, name: str) -> UnknownAgent:
+def unknown_agent(directory: Directory, field: str, name: str) -> UnknownAgent:
+    """What to answer when `field` names an agent that nobody has seen, with close names as suggestions."""
     close = directory.suggestions(name)
-    hint = f"did you mean {' or '.join(close)}?" if close else "see the `agents` op"
+    hint = f"did you mean {' or '.join(close)}?" if close else "no name looks like it."
+    hold = " `hold` keeps an inbox for a name not yet seen." if field == "to" else ""
     return UnknownAgent(
-        f"to is {name!r}; no agent of this name was ever seen ({hint} `hold` keeps an inbox for it)",
-        detail={"suggestions": close},
+        f"{field} is {name!r}; no agent of this name was ever seen: {hint}{hold}", detail={"suggestions": close}
     )

@@ -301,6 +301,11 @@ async def test_inbox_and_message_show_what_is_there_without_changing_it(desk: De
     (found,) = await desk.say(ada, GetMessage(id=1, message=2))
     assert found["item"]["deliveries"] == [{"agent": "bob", "stage": "pushed", "at": START_MS, "attempt": 1}]
     assert kinds(await desk.say(ada, GetMessage(id=1, message=77))) == ["error unknown_message"]
+    (error,) = await desk.say(ada, Inbox(id=1, agent="bobb"))
+    assert (error["code"], error["detail"]) == ("unknown_agent", {"suggestions": ["bob"]})
+    await desk.say(ada, Send(id=2, to="newcomer", body="x", hold=True))
+    (page,) = await desk.say(ada, Inbox(id=1, agent="newcomer"))
+    assert len(page["items"]) == 1
 
 
 async def test_receipts_that_outgrow_a_message_are_refused_and_not_sent(desk: Desk) -> None:

@@ -1,12 +1,10 @@
 """`relay inbox`: what lies in an agent's inbox, read without being that agent."""
 
-import difflib
 from typing import TYPE_CHECKING
 
 import click
 
 from relay_proto import limits
-from relay_proto.errors import UnknownAgent
 from relay_proto.frames import StoredMessage
 
 from .door import MESSAGE_ID, Door, ask, check_agent, client_options, run
@@ -32,10 +30,7 @@ def inbox(
     """Show what AGENT has not dealt with yet, oldest first. Nothing is acked or marked."""
 
     async def action(asker: "Agent") -> list[StoredMessage]:
-        items = await read_inbox(asker, agent, limit=limit, after=after, channel=channel, unread=not everything)
-        if not items:
-            await refuse_unknown(asker, agent)
-        return items
+        return await read_inbox(asker, agent, limit=limit, after=after, channel=channel, unread=not everything)
 
     items = run(ask(door, action))
     if as_json:
@@ -59,12 +54,3 @@ async def read_inbox(
             break
         after = page.next
     return items
-
-
-async def refuse_unknown(asker: "Agent", name: str) -> None:
-    """Raises UnknownAgent when no agent is called so: an empty page for a mistyped name would be a lie."""
-    names = [card.agent for card in await asker.agents()]
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=3)
-        message = f"no agent called {name!r} was ever seen, and nothing is held for it"
-        raise UnknownAgent(message, detail={"suggestions": near})
