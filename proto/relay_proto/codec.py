@@ -270,6 +270,8 @@ def _explain(exc: msgspec.ValidationError, fields: dict[str, Any]) -> RelayError
     text = text.replace("Expected ", "expected ").replace("`", "")
     if text.startswith("Invalid enum value"):
         text = f"expected one of {' '.join(_choices(fields.get('op'), path))}"
+    if text.startswith("Object missing required field "):
+        return BadRequest(f"{text.split()[-1]} is missing; {fields.get('op')} needs it")
     if not path or " in " in path:
         return BadRequest(text[0].lower() + text[1:])
     name = path.split("[")[0].split(".")[0]

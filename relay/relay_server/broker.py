@@ -87,6 +87,7 @@ class Broker:
             agent.machine, agent.meta = row.machine, row.meta
             agent.instance, agent.epoch = row.instance, row.epoch
             agent.heard_at = self.directory.monotonic(row.last_seen_at)
+            agent.left = True  # offline until it comes back: nothing is known of it now
         for claim in snapshot.claims:
             self.leases.hold(claim.message, claim.agent, claim.epoch, claim.fence, claim.lease_s, now)
         self.wake_at(snapshot.due_at, now, now_ms)
@@ -109,7 +110,10 @@ class Broker:
             if session.close is not None:
                 return
             if type(frame) is Refusal:
-                self.refuse(session, frame.re, frame.error)
+                if session.agent is None and not session.registering:
+                    self.dismiss(session, frame.re, frame.error, CloseCode.BAD_FRAME)
+                else:
+                    self.refuse(session, frame.re, frame.error)
             elif session.agent is not None:
                 self._handlers[type(frame)](session, session.agent, frame, now)
             elif session.registering:
@@ -142,7 +146,7 @@ class Broker:
             early = NotRegistered(f"the first frame is {_op(frame)}; it must be register")
             return self.dismiss(session, re, early, CloseCode.BAD_FRAME)
         if not session.authorised and not token_matches(frame.token, self._token_digest):
-            denied = Unauthorized("the token is missing or wrong; it goes into `token` or Authorization: Bearer")
+            denied = Unauthorized("the token is missing or wrong")
             return self.dismiss(session, frame.id, denied, CloseCode.UNAUTHORIZED)
         session.registering = True
         session.held = []

@@ -41,7 +41,7 @@ TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
 ATTEMPTS_MAX: Final = 3
 """Claims of one piece of work that may end in a failure or an expiry; then it is buried, with its reason."""
 NACKS_MAX: Final = 5
-"""Deliveries of one message to one agent that may end in a nack with retry; then it is dead, with its reason."""
+"""Nacks with retry that one agent may give one message; the last one makes it dead. Reconnects don't count."""
 BACKOFF_S_FIRST: Final = 1.0
 BACKOFF_S_MAX: Final = 300.0
 

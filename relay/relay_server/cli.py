@@ -1,6 +1,7 @@
 """`relay serve`: options and environment in, one daemon, an exit status out."""
 
 import asyncio
+import errno
 import gc
 import os
 import resource
@@ -37,7 +38,11 @@ from .store.interface import StoreRefused
     envvar="RELAY_DATA",
     help="Folder that holds everything; made when missing, for its owner only.",
 )
-@click.option("--token", envvar="RELAY_TOKEN", help="Ask every client for this token (better set as RELAY_TOKEN).")
+@click.option(
+    "--token",
+    envvar="RELAY_TOKEN",
+    help="Ask every client for this token, 16 to 512 characters (better set as RELAY_TOKEN: options show in ps).",
+)
 @click.option("--allow-unauth", is_flag=True, envvar="RELAY_ALLOW_UNAUTH", help="Serve other machines without a token.")
 @click.option("--allow-host", multiple=True, envvar="RELAY_ALLOW_HOSTS", help="A host name this relay answers to.")
 @click.option("--allow-origin", multiple=True, envvar="RELAY_ALLOW_ORIGINS", help="An origin of web pages let in.")
@@ -142,7 +147,9 @@ def run_daemon(config: Config) -> int:
         click.echo(f"relay: {exc}", err=True)
         return 1
     except OSError as exc:
-        click.echo(f"relay: can't listen on {config.host}:{config.port}: {exc.strerror or exc}", err=True)
+        why = os.strerror(exc.errno) if exc.errno else str(exc)
+        taken = " (is a relay running already? --port takes another one)" if exc.errno == errno.EADDRINUSE else ""
+        click.echo(f"relay: can't listen on {config.host}:{config.port}: {why}{taken}", err=True)
         return 1
 
 

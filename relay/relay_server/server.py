@@ -186,11 +186,11 @@ class Relay:
     async def run(self) -> int:
         """Serve until stop() or a fault. Raises StoreRefused when the store can't be opened, OSError for the port."""
         self._loop = asyncio.get_running_loop()
-        snapshot = await self.store.open()
+        listener = self._listen()  # first: a port that is taken must leave no folder behind
         try:
-            listener = self._listen()
-        except OSError:
-            await self.store.close()
+            snapshot = await self.store.open()
+        except BaseException:
+            listener.close()
             raise
         self.broker.start(snapshot, self.now(), time.time_ns() // 1_000_000)
         front = self._front()

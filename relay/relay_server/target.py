@@ -47,8 +47,7 @@ _NOBODY: Final[set[str]] = set()
 def unknown_agent(directory: Directory, field: str, name: str) -> UnknownAgent:
     """What to answer when `field` names an agent that nobody has seen, with close names as suggestions."""
     close = directory.suggestions(name)
-    hint = f"did you mean {' or '.join(close)}?" if close else "no name looks like it."
-    hold = " `hold` keeps an inbox for a name not yet seen." if field == "to" else ""
+    hint = f", did you mean {' or '.join(close)}?" if close else ""
     return UnknownAgent(
-        f"{field} is {name!r}; no agent of this name was ever seen: {hint}{hold}", detail={"suggestions": close}
+        f"{field} is {name!r}; no agent of this name was ever seen{hint}", detail={"suggestions": close}
     )

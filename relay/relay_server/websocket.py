@@ -90,6 +90,7 @@ class WebSocket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         protocol = self._protocol
         self._heard_at = self.relay.now()
+        self._pinged_at = None  # whatever it says, it is there
         protocol.receive_data(data)
         for event in protocol.events_received():
             if type(event) is Frame:
@@ -270,7 +271,7 @@ class WebSocket(asyncio.Protocol):
         return self._keep_alive(now, config.ping_s, config.pong_s)
 
     def _keep_alive(self, now: float, ping_s: float, pong_s: float) -> float | None:
-        if self._pinged_at is not None and self._heard_at <= self._pinged_at:
+        if self._pinged_at is not None:
             if now >= self._pinged_at + pong_s:
                 self._protocol.fail(1011, "keepalive ping timeout")
                 self._write_out()

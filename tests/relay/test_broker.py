@@ -188,6 +188,18 @@ async def test_a_nack_brings_it_back_after_a_backoff_until_it_is_dead(desk: Desk
     assert ok["deliveries"][0]["reason"] == "never"
 
 
+async def test_reconnects_do_not_use_up_what_nacks_may(desk: Desk) -> None:
+    ada = await desk.agent("ada")
+    await desk.say(ada, Send(id=1, to="bob", body="x", hold=True))
+    for _ in range(7):
+        bob = await desk.agent("bob")
+        desk.broker.lost(bob)
+    bob = await desk.agent("bob")
+    await desk.say(bob, Nack(message=1, reason="locked, try again"))
+    (ok,) = await desk.say(ada, Receipts(id=2, message=1))
+    assert (ok["deliveries"][0]["stage"], ok["deliveries"][0]["attempt"]) == ("queued", 9)
+
+
 async def test_a_nack_without_retry_is_the_end_of_it(desk: Desk) -> None:
     ada, bob = await desk.agent("ada"), await desk.agent("bob")
     await desk.say(ada, Send(id=1, to="bob", body="x"))
@@ -259,6 +271,10 @@ async def test_the_first_frame_must_be_register(desk: Desk) -> None:
     (error,) = await desk.say(session, Send(id=3, to="ada", body="x"), Heartbeat(id=4))
     assert (error["code"], error["re"]) == ("not_registered", 3)
     assert session.close == (4400, "not_registered")
+    session = desk.connect()
+    (error,) = await desk.say(session, Register(id=3, agent="bad name"))
+    assert (error["code"], error["re"]) == ("bad_request", 3)
+    assert session.close == (4400, "bad_request")
 
 
 async def test_update_changes_what_it_names_and_keeps_the_rest(desk: Desk) -> None:

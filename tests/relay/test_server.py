@@ -140,6 +140,7 @@ async def test_a_taken_port_is_said_and_the_data_folder_is_let_go(daemon: Daemon
     assert process.returncode == 1
     assert f"can't listen on 127.0.0.1:{daemon.port}" in process.stderr
     assert "Traceback" not in process.stderr
+    assert not folder.exists()
 
 
 def test_a_second_daemon_on_the_same_folder_is_refused(daemon: Daemon) -> None:

@@ -95,12 +95,14 @@ async def test_a_first_frame_that_is_not_register_is_refused_and_the_connection_
         assert await peer.closed() == 4400
 
 
-async def test_a_first_frame_that_can_not_be_read_is_answered_and_register_may_follow(daemon: Daemon) -> None:
+async def test_a_first_frame_that_can_not_be_read_is_answered_and_the_connection_closed(daemon: Daemon) -> None:
     async with await Peer.connect(daemon.url) as peer:
         await refusal(peer.request("dance"), "unknown_op")
+        assert await peer.closed() == 4400
+    async with await Peer.connect(daemon.url) as peer:
         error = await refusal(peer.register("two words"), "bad_request")
         assert "agent is 'two words'" in str(error)
-        await peer.register("scout")
+        assert await peer.closed() == 4400
 
 
 async def test_a_connection_that_does_not_register_is_closed(make_daemon: MakeDaemon) -> None:

@@ -90,11 +90,11 @@ UPDATE deliveries SET stage = ?, at = ?, due_at = NULL, reason = ? WHERE message
 UPDATE deliveries SET stage = 'queued', at = ?, attempt = attempt + 1, due_at = ?
 WHERE message = ? AND agent = ? AND stage IN ('queued', 'surfaced');
 
--- name: delivery_attempt
-SELECT attempt, stage FROM deliveries WHERE message = ? AND agent = ?;
+-- name: delivery_state
+SELECT attempt, stage, nacks FROM deliveries WHERE message = ? AND agent = ?;
 
 -- name: nack_retry
-UPDATE deliveries SET stage = 'queued', at = ?, attempt = attempt + 1, due_at = ?, reason = ?
+UPDATE deliveries SET stage = 'queued', at = ?, attempt = attempt + 1, nacks = nacks + 1, due_at = ?, reason = ?
 WHERE message = ? AND agent = ? AND stage IN ('queued', 'surfaced');
 
 -- name: nack_end

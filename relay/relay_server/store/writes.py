@@ -187,7 +187,7 @@ def _look_closer(tx: Transaction, command: AckMessages) -> Outcome:
     unknown: list[int] = []
     due_at: int | None = None
     for message in command.messages:
-        found = tx.execute(queries.delivery_attempt, (message, command.agent)).fetchone()
+        found = tx.execute(queries.delivery_state, (message, command.agent)).fetchone()
         if found is None:
             unknown.append(message)
         elif command.stage == "done" and found[1] in ("queued", "surfaced"):
@@ -206,14 +206,14 @@ def _look_closer(tx: Transaction, command: AckMessages) -> Outcome:
 
 def nack_message(tx: Transaction, command: NackMessage) -> Outcome:
     frame, agent = command.frame, command.agent
-    found = tx.execute(queries.delivery_attempt, (frame.message, agent)).fetchone()
+    found = tx.execute(queries.delivery_state, (frame.message, agent)).fetchone()
     if found is None:
         raise UnknownMessage(
             f"message is {frame.message}; it is not in the inbox of {agent}", detail={"messages": [frame.message]}
         )
-    attempt = found[0]
-    if frame.retry and attempt < NACKS_MAX:
-        delay_s = backoff_s(attempt) if frame.delay_s is None else frame.delay_s
+    nacks = found[2] + 1
+    if frame.retry and nacks < NACKS_MAX:
+        delay_s = backoff_s(nacks) if frame.delay_s is None else frame.delay_s
         due_at = tx.now + int(delay_s * 1000)
         changed = tx.execute(queries.nack_retry, (tx.now, due_at, frame.reason, frame.message, agent)).rowcount
         return Returned([], [], due_at) if changed else Done()

@@ -45,7 +45,8 @@ CREATE TABLE deliveries (
     agent        TEXT NOT NULL,             -- perhaps never seen (hold)
     stage        TEXT NOT NULL,             -- queued surfaced done nacked expired superseded dead; pushed is memory's
     at           INTEGER NOT NULL,          -- when this stage was reached
-    attempt      INTEGER NOT NULL,
+    attempt      INTEGER NOT NULL,          -- the number of its next push, or of the last one
+    nacks        INTEGER NOT NULL DEFAULT 0, -- how often it was refused with retry: what ends it, restarts don't
     due_at       INTEGER,                   -- not before (after a nack); NULL: now
     reason       TEXT,
     PRIMARY KEY (message, agent)
