@@ -1,6 +1,7 @@
 """`connect`: from a URL and a name to a registered agent."""
 
 import asyncio
+import os
 import re
 import secrets
 import time
@@ -26,12 +27,14 @@ _token = re.compile(rf"\A[\x21-\x7e]{{1,{limits.TOKEN_CHARS_MAX}}}\Z")  # what m
 class connect:
     """`async with connect(url, agent="builder") as agent`: a registered agent, closed at the end of the block.
 
-    url: http(s):// or ws(s)://; an empty path becomes /ws. agent: its id, 1-128 characters of A-Z a-z 0-9 . _ - @ /.
-    token: what the relay was started with, or gave out. label, tags, caps, channels, machine, meta, status: what
-    others see and find it by. instance: names this process; the same instance keeps its epoch and its claims, another
-    one takes the agent over (default: a new one for each call). credit: deliveries it takes unacked. reconnect: make
-    lost connections again, and try a first connection until `connect_timeout_s`; without it there is one attempt, and a
-    lost connection ends the agent with Disconnected.
+    url: http(s):// or ws(s)://; an empty path becomes /ws (default: $RELAY_URL, else http://localhost:4850). agent: its
+    id, 1-128 characters of A-Z a-z 0-9 . _ - @ /. token: what the relay was started with, or gave out (default:
+    $RELAY_TOKEN). label, tags, caps, channels, machine, meta, status: what others see and find it by. instance: names
+    this process; the same instance keeps its epoch and its claims, another one takes the agent over (default: a new one
+    for each call). credit: deliveries it takes unacked. visit: only send and ask; it gets no messages, replaces no live
+    session and is no member of any group (for scripts). reconnect: make lost connections again, and try a first
+    connection until `connect_timeout_s`; without it there is one attempt, and a lost connection ends the agent with
+    Disconnected.
 
     Raises BadRequest at once for an argument that is wrong; when entered Unreachable, Unauthorized, or whatever else
     the relay answers to register.
@@ -39,7 +42,7 @@ class connect:
 
     def __init__(
         self,
-        url: str = DEFAULT_URL,
+        url: str | None = None,
         *,
         agent: str,
         token: str | None = None,
@@ -52,9 +55,14 @@ class connect:
         status: Status | None = None,
         instance: str | None = None,
         credit: int = limits.CREDIT_DEFAULT,
+        visit: bool = False,
         connect_timeout_s: float = 10.0,
         reconnect: bool = True,
     ) -> None:
+        if url is None:
+            url = os.environ.get("RELAY_URL") or DEFAULT_URL
+        if token is None:
+            token = os.environ.get("RELAY_TOKEN") or None
         if token is not None and not (isinstance(token, str) and _token.match(token)):
             raise BadRequest(f"token must be 1-{limits.TOKEN_CHARS_MAX} printable characters without spaces")
         try:
@@ -70,6 +78,7 @@ class connect:
                 status=status,
                 instance=secrets.token_hex(16) if instance is None else instance,
                 credit=credit,
+                visit=visit,
             )
         except (TypeError, ValueError) as exc:
             raise refused("register", exc) from None

@@ -80,6 +80,7 @@ class Register(Request, tag="register"):
     status: Status | None = None
     instance: Instance | None = None  # names this process; another one takes the agent over. Default: the connection
     credit: Credit = limits.CREDIT_DEFAULT  # unacked deliveries it takes at once
+    visit: bool = False  # only send and ask: it takes no deliveries, replaces nobody and is no member of any group
 
     def __post_init__(self) -> None:
         if self.agent in BROADCAST_WORDS:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from relay_proto import frames as wire
 from relay_proto import limits
 from relay_proto.codec import Refusal
-from relay_proto.errors import BadRequest, CloseCode, NotRegistered, RelayError, Unauthorized
+from relay_proto.errors import BadRequest, CloseCode, Forbidden, NotRegistered, RelayError, Unauthorized
 from relay_proto.targets import TargetKind, parse_target
 from relay_proto.version import __version__
 
@@ -41,6 +41,10 @@ LIMITS: Final = {
     "messages_per_ack": limits.MESSAGES_MAX,
     "page": limits.PAGE_MAX,
 }
+VISITOR_FRAMES: Final = frozenset(
+    {wire.Send, wire.Agents, wire.Inbox, wire.GetMessage, wire.Receipts, wire.Bye, wire.Heartbeat, wire.Register}
+)
+"""What a visit may say: it can't do anything that only the agent's own session should decide."""
 SERVER: Final = wire.ServerInfo(name="relay", version=__version__, protocol=limits.PROTOCOL_VERSION)
 
 
@@ -82,7 +86,7 @@ class Broker:
         """Rebuild memory from the store: agents, and one full fresh lease for each claim that was held."""
         self.directory.clock_offset_ms = now_ms - now * 1000
         for row in snapshot.agents:
-            agent = self.directory.ensure(row.agent)
+            agent = self.directory.ensure(row.agent) if row.epoch else self.directory.visit(row.agent)
             self.directory.describe(agent, row.label, row.tags, row.caps, row.channels)
             agent.machine, agent.meta = row.machine, row.meta
             agent.instance, agent.epoch = row.instance, row.epoch
@@ -104,7 +108,7 @@ class Broker:
 
     def receive(self, session: Session, batch: list[Any], now: float) -> None:
         """The frames of one WebSocket message, in order."""
-        if session.agent is not None:
+        if session.agent is not None and not session.visiting:
             self.directory.agents[session.agent].heard_at = now
         for frame in batch:
             if session.close is not None:
@@ -115,7 +119,10 @@ class Broker:
                 else:
                     self.refuse(session, frame.re, frame.error)
             elif session.agent is not None:
-                self._handlers[type(frame)](session, session.agent, frame, now)
+                if session.visiting and type(frame) not in VISITOR_FRAMES:
+                    self.refuse(session, getattr(frame, "id", None), _not_for_visitors(frame))
+                else:
+                    self._handlers[type(frame)](session, session.agent, frame, now)
             elif session.registering:
                 assert session.held is not None
                 session.held.append(frame)
@@ -153,6 +160,9 @@ class Broker:
         session.credit = frame.credit
         session.instance = frame.instance if frame.instance is not None else session.name
         self.commands.append(ask.PutAgent(session, frame.id, frame, session.instance))
+        session.visiting = frame.visit
+        if frame.visit:
+            return
         previous = self.sessions.get(frame.agent)
         if previous is not None:
             # What the old session was given and did not ack comes to the new one as another attempt.
@@ -190,9 +200,9 @@ class Broker:
 
     def _heartbeat(self, session: Session, agent: str, frame: wire.Heartbeat, now: float) -> None:
         known = self.directory.agents[agent]
-        if frame.status is not None:
+        if frame.status is not None and not session.visiting:
             known.status = frame.status
-        if frame.load is not None:
+        if frame.load is not None and not session.visiting:
             known.load = frame.load
         if frame.id is not None:
             self._answer(session, wire.Ok(re=frame.id))
@@ -309,6 +319,10 @@ def refuse_unserved(frame: wire.Send) -> None:
         value = getattr(frame, field)
         if value is not None:
             raise BadRequest(f"{field} is {value}; this version of the relay does not serve it, leave it out")
+
+
+def _not_for_visitors(frame: Any) -> Forbidden:
+    return Forbidden(f"{_op(frame)} is not for a visit, which only sends and asks; register without `visit`")
 
 
 def _op(frame: Any) -> str:

@@ -27,7 +27,7 @@ class Agent:
 
     __slots__ = (
         "agent", "caps", "channels", "connected", "epoch", "heard_at", "instance", "label", "left", "load",
-         "machine", "meta", "status", "tags",
+         "machine", "meta", "status", "tags", "visitor",
     )  # fmt: skip
 
     def __init__(self, agent: str) -> None:
@@ -45,6 +45,8 @@ class Agent:
         self.heard_at = float("-inf")
         self.connected = False
         self.left = False
+        self.visitor = False
+        """It never registered but to visit: it can be written to, and belongs to no group."""
 
     def presence(self, now: float) -> Presence:
         return presence(self.connected, self.status, self.heard_at, self.left, now)
@@ -72,7 +74,7 @@ class Agent:
 class Directory:
     """All known agents by id, and by tag, capability, channel and label."""
 
-    __slots__ = ("_names", "agents", "by_cap", "by_channel", "by_label", "by_tag", "clock_offset_ms")
+    __slots__ = ("_known", "_names", "agents", "by_cap", "by_channel", "by_label", "by_tag", "clock_offset_ms")
 
     def __init__(self) -> None:
         self.agents: dict[str, Agent] = {}
@@ -83,6 +85,7 @@ class Directory:
         self.clock_offset_ms = 0.0
         """Milliseconds since 1970 at monotonic zero, as of the last turn: to show times, never to decide by them."""
         self._names: list[str] | None = None
+        self._known: list[str] | None = None
 
     def monotonic(self, at: int) -> float:
         """A time in ms since 1970 on the monotonic clock, seconds."""
@@ -92,11 +95,23 @@ class Directory:
         return self.agents.get(agent)
 
     def ensure(self, agent: str) -> Agent:
-        """The agent of this id, added when it is new."""
+        """The agent of this id, added when it is new; a visitor becomes an agent like any other."""
         known = self.agents.get(agent)
         if known is None:
             known = self.agents[agent] = Agent(agent)
+            self._names = self._known = None
+        elif known.visitor:
+            known.visitor = False
             self._names = None
+        return known
+
+    def visit(self, agent: str) -> Agent:
+        """The agent of this id, added as a visitor when it is new."""
+        known = self.agents.get(agent)
+        if known is None:
+            known = self.agents[agent] = Agent(agent)
+            self._known = None
+            known.visitor = known.left = True
         return known
 
     def describe(
@@ -117,9 +132,9 @@ class Directory:
         agent.tags, agent.caps, agent.channels = new_tags, new_caps, new_channels
 
     def names(self) -> list[str]:
-        """All ids, sorted; the list is kept until an agent is added, so don't change it."""
+        """The ids of all but visitors, sorted; the list is kept until an agent is added, so don't change it."""
         if self._names is None:
-            self._names = sorted(self.agents)
+            self._names = sorted(name for name, agent in self.agents.items() if not agent.visitor)
         return self._names
 
     def suggestions(self, name: str) -> list[str]:
@@ -136,7 +151,9 @@ class Directory:
 
     def _near(self, name: str) -> list[str]:
         """All names while they are few, else those that stand next to `name` in the alphabet."""
-        names = self.names()
+        if self._known is None:
+            self._known = sorted(self.agents)
+        names = self._known
         if len(names) <= SUGGEST_FROM_MAX:
             return names
         start = max(0, bisect.bisect(names, name) - SUGGEST_FROM_MAX // 2)

@@ -50,6 +50,13 @@ def _refused(broker: Broker, command: ask.Command, error: RelayError, now: float
 
 def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now: float, now_ms: int) -> None:
     session, frame = command.origin, command.frame
+    if frame.visit:
+        known = broker.directory.visit(frame.agent)
+        if known.visitor:
+            known.heard_at = now
+        if not session.lost:
+            _welcome(broker, session, frame, outcome, now)
+        return
     agent = broker.directory.ensure(frame.agent)
     previous = broker.sessions.pop(frame.agent, None)
     if previous is not None and previous is not session:
@@ -66,8 +73,14 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
     session.registering = False
     if session.lost:
         return
-    session.agent, session.epoch = frame.agent, outcome.epoch
     broker.sessions[frame.agent] = session
+    _welcome(broker, session, frame, outcome, now)
+
+
+def _welcome(broker: Broker, session: Session, frame: wire.Register, outcome: ask.AgentPut, now: float) -> None:
+    """The session is the agent's from here on: the answer to its register, then what it said behind that."""
+    session.registering = False
+    session.agent, session.epoch = frame.agent, outcome.epoch
     _ok(
         broker,
         session,

@@ -23,7 +23,7 @@ class Session:
 
     __slots__ = (
         "agent", "authorised", "close", "credit", "epoch", "frames", "held", "instance", "lagging", "lost", "name",
-        "pushed_to", "refilling", "registering", "rescan", "unacked", "wire", "writable",
+        "pushed_to", "refilling", "registering", "rescan", "unacked", "visiting", "wire", "writable",
     )  # fmt: skip
 
     def __init__(self, name: str, wire: Any, authorised: bool) -> None:
@@ -36,6 +36,8 @@ class Session:
         self.epoch = 0
         self.instance = ""
         self.registering = False
+        self.visiting = False
+        """It only sends and asks; the live session of the agent, if there is one, is another."""
         self.held: list[Any] | None = None
         """Frames that came behind a register whose commit is still under way."""
         self.lost = False

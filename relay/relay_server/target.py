@@ -48,6 +48,7 @@ def unknown_agent(directory: Directory, field: str, name: str) -> UnknownAgent:
     """What to answer when `field` names an agent that nobody has seen, with close names as suggestions."""
     close = directory.suggestions(name)
     hint = f", did you mean {' or '.join(close)}?" if close else ""
+    hint += " (hold keeps it for a name not yet seen)" if field == "to" else ""
     return UnknownAgent(
         f"{field} is {name!r}; no agent of this name was ever seen{hint}", detail={"suggestions": close}
     )

@@ -17,6 +17,5 @@ def test_it_shows_who_is_there_and_filters(daemon: Daemon) -> None:
         assert (nobody.code, nobody.out, nobody.err) == (0, "", "no agent matches\n")
 
 
-def test_the_asker_sees_itself_under_its_name(daemon: Daemon) -> None:
-    records = run("agents", "--json", "--as", "me", "--url", daemon.url).records
-    assert [card["agent"] for card in records] == ["me"]
+def test_who_only_asks_is_not_listed(daemon: Daemon) -> None:
+    assert run("agents", "--json", "--as", "me", "--url", daemon.url).records == []

@@ -526,3 +526,53 @@ async def test_work_waits_for_a_worker_that_comes_later(desk: Desk) -> None:
     assert kinds(await desk.say(late, Register(id=1, agent="late", caps=["review"]))) == ["ok", "deliver 1"]
     other = await desk.agent("other")
     assert kinds(await desk.say(other, Update(id=2, caps=["review"]))) == ["ok", "deliver 1"]
+
+
+# -- visits ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_visit_sends_and_asks_and_disturbs_nobody(desk: Desk) -> None:
+    bob = await desk.agent("bob", caps=["review"])
+    visitor = desk.connect()
+    (ok,) = await desk.say(visitor, Register(id=1, agent="bob", visit=True))
+    assert (ok["epoch"], bob.close) == (1, None)
+    assert kinds(await desk.say(visitor, Send(id=2, to="bob", body="note to self"))) == ["ok"]
+    assert [frame["from"] for frame in desk.heard(bob)] == ["bob"]
+    (page,) = await desk.say(visitor, Agents(id=3))
+    assert [(card["agent"], card["caps"]) for card in page["items"]] == [("bob", ["review"])]
+    for frame in (Ack(id=4, messages=[1]), Claim(id=4, message=1), Update(id=4, caps=[])):
+        assert kinds(await desk.say(visitor, frame)) == ["error forbidden"]
+    desk.broker.lost(visitor)
+    assert desk.broker.sessions["bob"] is bob
+
+
+async def test_a_visitor_can_be_answered_but_belongs_to_no_group(desk: Desk) -> None:
+    bob = await desk.agent("bob")
+    visitor = desk.connect()
+    await desk.say(visitor, Register(id=1, agent="cli-ann", visit=True))
+    (ok,) = await desk.say(bob, Send(id=1, to="ALL", body="hi"))
+    assert ok["recipients"] == 0
+    assert kinds(await desk.say(bob, Send(id=2, to="cli-ann", body="hi"))) == ["ok"]
+    assert desk.heard(visitor) == []
+    (page,) = await desk.say(bob, Agents(id=3))
+    assert [card["agent"] for card in page["items"]] == ["bob"]
+    await desk.close()
+    again = await Desk(desk.store.folder).open()
+    try:
+        assert again.broker.directory.names() == ["bob"]
+        session = again.connect()
+        assert kinds(await again.say(session, Register(id=1, agent="cli-ann"))) == ["ok", "deliver 2"]
+        assert again.broker.directory.names() == ["bob", "cli-ann"]
+    finally:
+        await again.close()
+
+
+async def test_a_visit_keeps_no_lease_alive(desk: Desk) -> None:
+    _, ada, bob = await fleet(desk)
+    await desk.say(ada, Claim(id=2, message=1, lease_s=30))
+    visitor = desk.connect()
+    await desk.say(visitor, Register(id=1, agent="ada", visit=True))
+    for _ in range(4):
+        await desk.pass_time(10)
+        await desk.say(visitor, Heartbeat())
+    assert kinds(desk.heard(bob)) == ["deliver 1 #2"]

@@ -90,7 +90,7 @@ def client_options(command: Callable[..., None]) -> Callable[..., None]:
         envvar="RELAY_AS",
         callback=check_agent,
         metavar="NAME",
-        help="Who you are; a live session of that name is replaced.  [env: RELAY_AS; default: cli-USER@HOST]",
+        help="Who you are; an agent of that name is not disturbed.  [env: RELAY_AS; default: cli-USER@HOST]",
     )
     @click.option(
         "--timeout",
@@ -114,10 +114,10 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def ask(door: Door, action: Callable[["Agent"], Awaitable[Result]]) -> Result:
-    """Registers under the door's name, does `action`, leaves; gives the action's result.
+    """Visits the relay under the door's name, does `action`, leaves; gives the action's result.
 
-    Nothing there at the first try is Unreachable at once. Replaced by a namesake, or cut off in the middle, it
-    registers and does the whole action again, for at most AGAIN_S. Raises TimeoutError when the door's timeout_s passes
+    Nothing there at the first try is Unreachable at once. Cut off in the middle, it registers and does the whole action
+    again, for at most AGAIN_S. Raises TimeoutError when the door's timeout_s passes
     without a result, else what connecting or the action raises.
     """
     import relay_client
@@ -126,14 +126,14 @@ async def ask(door: Door, action: Callable[["Agent"], Awaitable[Result]]) -> Res
     again_until = loop.time() + AGAIN_S
     results: list[Result] = []
     pauses = jittered(*AGAIN_PAUSE_S)
-    expected: tuple[type[Exception], ...] = (relay_client.Replaced, relay_client.Disconnected)
+    expected: tuple[type[Exception], ...] = (relay_client.Disconnected,)
     try:
         async with asyncio.timeout(door.timeout_s):
             while not results:
                 try:
-                    # credit 1: this agent's own inbox is not what the command is about
+                    # A visit: a command that looks must not change who is there, nor take anybody's messages.
                     async with relay_client.connect(
-                        door.url, agent=door.name, token=door.token, credit=1, reconnect=False
+                        door.url, agent=door.name, token=door.token, visit=True, reconnect=False
                     ) as agent:
                         results.append(await action(agent))
                 except expected:

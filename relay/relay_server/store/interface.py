@@ -30,7 +30,7 @@ class Command(Struct):
 
 
 class PutAgent(Command):
-    """An agent registers. Another instance than the last one makes its epoch grow."""
+    """An agent registers. Another instance than the last one makes its epoch grow; a visit only makes it known."""
 
     frame: Register
     instance: str

@@ -24,6 +24,13 @@ ON CONFLICT (agent) DO UPDATE SET
     epoch = epoch + (instance <> excluded.instance), instance = excluded.instance
 RETURNING epoch;
 
+-- name: put_visitor
+-- A visit: the name becomes known, so that it can be answered; an agent of this name stays as it is.
+INSERT INTO agents (agent, instance, epoch, first_seen_at, last_seen_at) VALUES (?1, '', 0, ?2, ?2)
+ON CONFLICT (agent) DO UPDATE SET
+    last_seen_at = CASE WHEN epoch = 0 THEN excluded.last_seen_at ELSE last_seen_at END
+RETURNING epoch;
+
 -- name: pending
 -- How much an inbox holds. Reads the index of open deliveries alone.
 SELECT count(*) FROM deliveries WHERE agent = ? AND stage IN ('queued', 'surfaced');

@@ -46,6 +46,9 @@ IGNORED_WORK_S_MAX: Final = 3600.0
 
 def put_agent(tx: Transaction, command: PutAgent) -> AgentPut:
     frame = command.frame
+    if frame.visit:
+        ((epoch,),) = tx.execute(queries.put_visitor, (frame.agent, tx.now)).fetchall()
+        return AgentPut(epoch, tx.execute(queries.pending, (frame.agent,)).fetchone()[0])
     ((epoch,),) = tx.execute(
         queries.put_agent,
         {

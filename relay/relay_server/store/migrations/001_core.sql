@@ -10,7 +10,7 @@ CREATE TABLE agents (
     machine      TEXT,
     meta         TEXT,
     instance     TEXT NOT NULL,
-    epoch        INTEGER NOT NULL,          -- grows with each new instance
+    epoch        INTEGER NOT NULL,          -- grows with each new instance; 0: it only ever visited
     first_seen_at INTEGER NOT NULL,         -- ms since 1970
     last_seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
