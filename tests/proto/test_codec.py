@@ -167,7 +167,7 @@ def test_a_frame_the_relay_would_refuse_is_not_sent(frame: ClientFrame, kind: ty
         (send(body=["a"]), "bad_request", "body must be a string or bytes, not list"),
         (send(body={"a": 1}), "bad_request", "body must be a string or bytes, not dict"),
         (send(body=None), "bad_request", "body must be a string or bytes"),
-        ({"op": "send", "id": 7, "to": "a"}, "bad_request", "missing required field body"),
+        ({"op": "send", "id": 7, "to": "a"}, "bad_request", "body is missing; send needs it"),
         (send(to=""), "bad_request", "to is ''; expected str of length >= 1"),
         (send(to=7), "bad_request", "to is 7; expected str, got int"),
         (send(headers={"a": 1}), "bad_request", "headers"),
@@ -203,7 +203,7 @@ def test_a_frame_the_relay_would_refuse_is_not_sent(frame: ClientFrame, kind: ty
         ({"op": "claim", "id": 7, "message": -1}, "bad_request", "message is -1; expected int >= 1"),
         ({"op": "claim", "id": 7, "message": True}, "bad_request", "message is True; expected int, got bool"),
         ({"op": "claim", "id": 7, "message": 1.0}, "bad_request", "message is 1.0; expected int, got float"),
-        ({"op": "nack", "id": 7, "message": 1}, "bad_request", "missing required field reason"),
+        ({"op": "nack", "id": 7, "message": 1}, "bad_request", "reason is missing; nack needs it"),
         ({"op": "ack", "id": 7, "messages": list(range(1, 1026))}, "bad_request", "expected array of length <= 1024"),
         ({"op": "complete", "id": 7, "message": 1, "fence": 1, "result": 5}, "bad_request", "result must be a string"),
         (

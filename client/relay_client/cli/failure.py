@@ -144,4 +144,4 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 def _sentence(text: str) -> str:
     """A message of click's in our manner: lower case at its start, no full stop, one line."""
     text = escape(" ".join(text.split()).rstrip("."))
-    return text[:1].lower() + text[1:]
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]  # TARGET is a name, not a beginning
