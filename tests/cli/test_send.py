@@ -53,7 +53,7 @@ def test_the_same_key_is_the_same_message(daemon: Daemon) -> None:
     assert other.code == 1
 
 
-@pytest.mark.parametrize("data", ["two\nlines, ünïcode\n".encode(), b"\xff\x00bytes", b""])
+@pytest.mark.parametrize("data", ["two\nlines, ünïcode\n".encode(), b"\xff\x00bytes"])
 def test_a_body_from_stdin_arrives_byte_for_byte(daemon: Daemon, data: bytes) -> None:
     assert run("send", "builder", "-", "--hold", "--url", daemon.url, stdin=data).code == 0
     record = run("inbox", "builder", "--json", "--url", daemon.url).records[0]
@@ -66,6 +66,12 @@ def test_an_argument_that_is_no_text_arrives_as_its_bytes(daemon: Daemon) -> Non
     assert run("send", "builder", body, "--hold", "--url", daemon.url).code == 0
     record = run("inbox", "builder", "--json", "--url", daemon.url).records[0]
     assert base64.b64decode(record["body_base64"]) == b"\xff\xfe"
+
+
+def test_an_empty_stdin_is_not_sent() -> None:
+    refused = run("send", "builder", "-", "--url", f"http://127.0.0.1:{free_port()}", stdin=b"")
+    assert (refused.code, refused.out) == (1, "")
+    assert "stdin is empty" in refused.err
 
 
 def test_a_body_beyond_the_limit_is_refused_before_it_is_sent() -> None:

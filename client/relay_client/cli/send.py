@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from relay_proto import limits
-from relay_proto.errors import TooLarge
+from relay_proto.errors import BadRequest, TooLarge
 
 from .door import MESSAGE_ID, Door, ask, check_target, client_options, run
 from .output import json_option, put
@@ -83,6 +83,8 @@ def _read_stdin() -> str | bytes:
     data = sys.stdin.buffer.read(limits.BODY_BYTES_MAX + 1)
     if len(data) > limits.BODY_BYTES_MAX:
         raise TooLarge(f"the body on stdin is larger than {limits.BODY_BYTES_MAX} bytes; send its address instead")
+    if not data:  # what should have written it failed, most likely
+        raise BadRequest('stdin is empty, nothing was sent; an empty body on purpose is ""')
     return _text_or_bytes(data)
 
 
