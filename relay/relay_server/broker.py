@@ -24,11 +24,12 @@ from .access import token_matches
 from .deadlines import Deadlines
 from .directory import Directory
 from .leases import Lease, Leases
-from .listing import agents_page
 from .session import REFILL_BYTES_MAX, Session
 from .store import interface as ask
 from .target import recipients
 
+SUGGESTIONS_MAX: Final = 4
+"""Unknown names of one message that get suggestions: comparing names costs a hundred times what a send does."""
 PAGE_BYTES_MAX: Final = limits.MESSAGE_BYTES_MAX - 4096
 """What the items of a page may take of one WebSocket message."""
 
@@ -96,9 +97,15 @@ class Broker:
             self.leases.hold(claim.message, claim.agent, claim.epoch, claim.fence, claim.lease_s, now)
         self.wake_at(snapshot.due_at, now, now_ms)
 
-    def take(self, commands_max: int) -> tuple[list[ask.Command], list[ask.Question]]:
-        """What the next turn decides, and what is to be looked up after it."""
-        commands, self.commands = self.commands[:commands_max], self.commands[commands_max:]
+    def take(self, weight_max: int) -> tuple[list[ask.Command], list[ask.Question]]:
+        """What the next turn decides, and what is to be looked up after it. Many rows weigh like many commands."""
+        weight, count = 0, 0
+        for command in self.commands:
+            weight += _weight(command)
+            if count and weight > weight_max:
+                break
+            count += 1
+        commands, self.commands = self.commands[:count], self.commands[count:]
         if self.commands:
             return commands, []  # the questions may be about what is left over
         questions, self.questions = self.questions, []
@@ -110,8 +117,9 @@ class Broker:
         """The frames of one WebSocket message, in order."""
         if session.agent is not None and not session.visiting:
             self.directory.agents[session.agent].heard_at = now
+        self.directory.suggestions_left = SUGGESTIONS_MAX
         for frame in batch:
-            if session.close is not None:
+            if session.close is not None or session.parting:
                 return
             if type(frame) is Refusal:
                 if session.agent is None and not session.registering:
@@ -168,6 +176,7 @@ class Broker:
             # What the old session was given and did not ack comes to the new one as another attempt.
             pushed = list(previous.unacked)
             self.commands.append(ask.LeaveAgent(None, None, frame.agent, previous.epoch, pushed, False))
+            previous.unacked.clear()  # noted once, however late its end is noticed
         session.refilling = True
         self.commands.append(ask.Refill(session, None, frame.agent, 0, frozenset(), session.credit, REFILL_BYTES_MAX))
 
@@ -246,13 +255,14 @@ class Broker:
         self.questions.append(ask.DeliveriesOf(session, frame.id, frame.message))
 
     def _agents(self, session: Session, agent: str, frame: wire.Agents, now: float) -> None:
-        items, after = agents_page(self.directory, frame, now, PAGE_BYTES_MAX)
-        self._answer(session, wire.Ok(re=frame.id, items=items, next=after))
+        self.questions.append(ask.AgentsPage(session, frame.id, frame))
 
     def _bye(self, session: Session, agent: str, frame: wire.Bye, now: float) -> None:
-        self._part(session, agent, left=True)
-        session.close = (1000, "")
-        self.speaking.append(session)
+        session.parting = True
+        if self.sessions.get(agent) is session:
+            self._part(session, agent, left=True)
+        else:  # a visit, or replaced in this very turn: there is nothing to give back
+            self.commands.append(ask.LeaveAgent(session, None, agent, -1, [], True))
 
     # -- what happens to sessions and with time ------------------------------------------------------------------------
 
@@ -288,7 +298,12 @@ class Broker:
             self.commands.append(ask.Ripen(None, None))
 
     def _on_silence(self, lease: Lease) -> None:
-        self.commands.append(ask.ExpireWork(None, None, lease.message, lease.fence))
+        self.commands.append(ask.ExpireWork(None, None, lease.message, lease.fence, lease.epoch))
+
+    def retry(self, command: ask.Command, now: float) -> None:
+        """Ask the store again what it refused for a while (a deadline's callback)."""
+        if not (isinstance(command, ask.Refill) and (command.origin.lost or command.origin.close is not None)):
+            self.commands.append(command)
 
     def _part(self, session: Session, agent: str, left: bool) -> None:
         if self.sessions.get(agent) is not session:
@@ -297,7 +312,8 @@ class Broker:
         known = self.directory.agents[agent]
         known.connected = False
         known.left = left
-        self.commands.append(ask.LeaveAgent(None, None, agent, session.epoch, list(session.unacked), left))
+        origin = session if left else None
+        self.commands.append(ask.LeaveAgent(origin, None, agent, session.epoch, list(session.unacked), left))
         session.unacked.clear()
 
     def _answer(self, session: Session, frame: wire.Ok) -> None:
@@ -323,6 +339,15 @@ def refuse_unserved(frame: wire.Send) -> None:
 
 def _not_for_visitors(frame: Any) -> Forbidden:
     return Forbidden(f"{_op(frame)} is not for a visit, which only sends and asks; register without `visit`")
+
+
+def _weight(command: ask.Command) -> int:
+    """About how many sends to one recipient it is worth in the store."""
+    if type(command) is ask.PutMessage:
+        return 1 + len(command.recipients) // 4
+    if type(command) is ask.AckMessages:
+        return 1 + len(command.messages) // 4
+    return 1
 
 
 def _op(frame: Any) -> str:

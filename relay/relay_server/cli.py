@@ -17,7 +17,7 @@ from relay_proto import limits
 
 from .config import Config, ConfigError
 from .exits import EXIT_STORE
-from .store.interface import StoreRefused
+from .store.interface import StoreFailed, StoreRefused
 
 
 @click.command()
@@ -146,6 +146,9 @@ def run_daemon(config: Config) -> int:
     except StoreRefused as exc:
         click.echo(f"relay: {exc}", err=True)
         return 1
+    except StoreFailed as exc:
+        click.echo(f"relay: the disk failed at start: {exc}", err=True)
+        return EXIT_STORE
     except OSError as exc:
         why = os.strerror(exc.errno) if exc.errno else str(exc)
         taken = " (is a relay running already? --port takes another one)" if exc.errno == errno.EADDRINUSE else ""

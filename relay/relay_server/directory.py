@@ -15,7 +15,9 @@ from relay_proto.frames import AgentCard, Presence, Status
 from .presence import presence
 
 SUGGESTIONS_MAX: Final = 3
-SUGGEST_FROM_MAX: Final = 200
+SUGGEST_CHARS_MAX: Final = 48
+"""Longer names are not compared: the cost grows with the square, and who mistypes them pastes."""
+SUGGEST_FROM_MAX: Final = 100
 """Names compared when an unknown agent was addressed: a typo must stay cheap among ten thousand agents."""
 
 
@@ -74,7 +76,17 @@ class Agent:
 class Directory:
     """All known agents by id, and by tag, capability, channel and label."""
 
-    __slots__ = ("_known", "_names", "agents", "by_cap", "by_channel", "by_label", "by_tag", "clock_offset_ms")
+    __slots__ = (
+        "_known",
+        "_names",
+        "agents",
+        "by_cap",
+        "by_channel",
+        "by_label",
+        "by_tag",
+        "clock_offset_ms",
+        "suggestions_left",
+    )
 
     def __init__(self) -> None:
         self.agents: dict[str, Agent] = {}
@@ -86,6 +98,8 @@ class Directory:
         """Milliseconds since 1970 at monotonic zero, as of the last turn: to show times, never to decide by them."""
         self._names: list[str] | None = None
         self._known: list[str] | None = None
+        self.suggestions_left = SUGGESTIONS_MAX
+        """How many more names may be compared for the message that is being read."""
 
     def monotonic(self, at: int) -> float:
         """A time in ms since 1970 on the monotonic clock, seconds."""
@@ -139,8 +153,11 @@ class Directory:
 
     def suggestions(self, name: str) -> list[str]:
         """Up to SUGGESTIONS_MAX ids (or labels' owners) that look like `name`, best first."""
+        if self.suggestions_left <= 0 or len(name) > SUGGEST_CHARS_MAX:
+            return []
+        self.suggestions_left -= 1
         lowered = name.lower()
-        by_lower = {known.lower(): known for known in self._near(name)}
+        by_lower = {known.lower(): known for known in self._near(name) if len(known) <= SUGGEST_CHARS_MAX}
         close = difflib.get_close_matches(lowered, by_lower, n=SUGGESTIONS_MAX, cutoff=0.6)
         inside = [low for low in by_lower if lowered in low and low not in close]
         found = [by_lower[low] for low in (*close, *inside)][:SUGGESTIONS_MAX]

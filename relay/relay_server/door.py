@@ -43,6 +43,11 @@ class Door(HttpToolsProtocol):
             self.send_400_response(f"The request head is larger than {HEAD_BYTES_MAX} bytes.")
 
     def handle_websocket_upgrade(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            # Its answer would be written into the WebSocket's stream.
+            self.send_400_response("An upgrade can't follow a request that is not answered yet.")
+            return
+        self._unset_keepalive_if_required()
         super().handle_websocket_upgrade()
         # The connection is no longer ours: break the cycle with the parser, so that neither waits for the collector.
         self.parser = None  # type: ignore[assignment]  # as uvicorn does when a connection is lost

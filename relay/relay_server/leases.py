@@ -76,6 +76,7 @@ class Leases:
         if now < ends_at:
             lease.look_at = min(ends_at, now + LOOK_S)
             return lease.look_at
+        lease.look_at = float("inf")
         self._on_silence(lease)
         return None
 

@@ -16,10 +16,14 @@ from relay_proto import limits
 from relay_proto.codec import encode_frame
 from relay_proto.errors import Claimed, CloseCode, RelayError, TooLarge
 
-from .broker import LIMITS, SERVER, Broker
+from .broker import LIMITS, PAGE_BYTES_MAX, SERVER, Broker
+from .listing import agents_page
 from .session import Session
 from .store import interface as ask
 from .target import unknown_agent
+
+RETRY_S: Final = 1.0
+"""After this the relay tries again what it had asked of the store by itself and was refused."""
 
 
 def settle(
@@ -39,13 +43,18 @@ def _refused(broker: Broker, command: ask.Command, error: RelayError, now: float
         left_s = broker.leases.left_s(command.message, now)
         if left_s is not None:
             error.detail["lease_left_s"] = round(left_s, 3)
-    if isinstance(command, ask.Refill):
-        command.origin.refilling = False
-    elif isinstance(command, ask.PutAgent):
+    if isinstance(command, (ask.ExpireWork, ask.Ripen, ask.LeaveAgent, ask.Refill)):
+        # Nobody asked for it but the relay itself, so nobody would ask again.
+        broker.deadlines.add(now + (error.retry_after_s or RETRY_S), broker.retry, command)
+        return
+    if isinstance(command, ask.PutAgent):
         command.origin.registering = False
         command.origin.close = (CloseCode.RESTART, error.code)
-    if command.origin is not None:
-        broker.refuse(command.origin, command.re, error)
+    elif isinstance(command, (ask.AckMessages, ask.NackMessage)) and error.retryable:
+        # It counts as open still: it is pushed again, and then acked again.
+        command.origin.lagging = command.origin.rescan = True
+        broker.refill(command.origin)
+    broker.refuse(command.origin, command.re, error)
 
 
 def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now: float, now_ms: int) -> None:
@@ -174,6 +183,8 @@ def _filled(broker: Broker, command: ask.Refill, outcome: ask.Filled, now: float
     session.refilling = False
     if session.lost or session.close is not None:
         return
+    if outcome.more and outcome.rows and outcome.rows[-1][0].message < session.pushed_to:
+        session.rescan = True  # it ran out of credit below what was pushed before: the next one starts there again
     for row, attempt in outcome.rows:
         session.push(row.message, _delivery(row, attempt))
     session.lagging = outcome.more or session.rescan
@@ -200,6 +211,9 @@ def _claimed(broker: Broker, command: Any, outcome: ask.WorkClaimed, now: float,
 def _returned(broker: Broker, command: ask.Command, outcome: ask.Returned, now: float, now_ms: int) -> None:
     for message in outcome.ended:
         broker.leases.drop(message)
+    if isinstance(command, ask.LeaveAgent) and command.origin is not None:
+        command.origin.close = (1000, "")  # it said bye: now everything before that has been answered
+        broker.speaking.append(command.origin)
     if command.re is not None:
         _ok(broker, command.origin, wire.Ok(re=command.re))
     for offer in outcome.offers:
@@ -256,7 +270,7 @@ def _apply_change(broker: Broker, command: ask.ChangeAgent) -> None:
     if frame.meta is not None:
         agent.meta = frame.meta
     session = broker.sessions.get(command.agent)
-    if session is not None and (frame.caps or frame.tags or frame.label):
+    if session is not None:
         # There may be work for what it can do now.
         session.lagging = session.rescan = True
         broker.refill(session)
@@ -285,6 +299,8 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
     """Say what was looked up, with what only memory knows: what is pushed, and how long leases have left."""
     for question, found in zip(questions, answers, strict=True):
         session: Session = question.origin
+        if session.lost:
+            continue
         match found:
             case RelayError():
                 broker.refuse(session, question.re, found)
@@ -311,6 +327,12 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
         _answer(broker, session, frame)
 
 
+def list_agents(broker: Broker, question: ask.AgentsPage, now: float) -> None:
+    """Answer the `agents` op, from memory."""
+    items, after = agents_page(broker.directory, question.frame, now, PAGE_BYTES_MAX)
+    _ok(broker, question.origin, wire.Ok(re=question.re, items=items, next=after))
+
+
 def _is_mistyped(broker: Broker, question: ask.InboxPage, page: ask.Page) -> bool:
     """An empty inbox of a name that was never seen and that nothing is held for: saying "empty" would be a lie."""
     everything = question.after == 0 and question.channel is None
@@ -325,8 +347,7 @@ def _answer(broker: Broker, session: Session, frame: wire.Ok) -> None:
         frame.item.deliveries = None
         _answer(broker, session, frame)
     else:
-        count = len(frame.deliveries or ())
-        too_many = TooLarge(f"the {count} deliveries of this message do not fit into {limits.MESSAGE_BYTES_MAX} bytes")
+        too_many = TooLarge(f"the answer does not fit into one message of {limits.MESSAGE_BYTES_MAX} bytes")
         broker.refuse(session, frame.re, too_many)
 
 

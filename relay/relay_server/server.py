@@ -33,6 +33,7 @@ from .deadlines import Deadlines
 from .door import Door
 from .exits import EXIT_FAULT, EXIT_OK, EXIT_STORE
 from .http.app import make_app
+from .session import Session
 from .store import interface as ask
 from .store.sqlite import SQLiteStore
 from .websocket import WebSocket, binary_message
@@ -41,6 +42,8 @@ COMMANDS_MAX: Final = 2048
 """Commands of one turn: about 30 ms of the store's time."""
 BACKLOG_COMMANDS_MAX: Final = 4096
 """Commands waiting for a turn at which whoever sends more is not read until the next turn has begun."""
+BACKLOG_QUESTIONS_MAX: Final = 256
+LOOK_UPS_MAX: Final = 4
 BACKLOG_BYTES_MAX: Final = 32 * 1024 * 1024
 
 
@@ -112,10 +115,28 @@ class Relay:
 
     def throttle(self, websocket: WebSocket, size: int) -> None:
         """Stop reading from who brings more than the next turns can take."""
+        broker = self.broker
+        if not (broker.commands or broker.questions or self._questions):
+            self._backlog_bytes = 0  # it asked for nothing that has to wait
+            return
         self._backlog_bytes += size
-        if len(self.broker.commands) > BACKLOG_COMMANDS_MAX or self._backlog_bytes > BACKLOG_BYTES_MAX:
+        if self._is_behind():
             websocket.pause_reading()
             self._throttled.append(websocket)
+
+    def _is_behind(self) -> bool:
+        return (
+            len(self.broker.commands) > BACKLOG_COMMANDS_MAX
+            or len(self.broker.questions) + len(self._questions) > BACKLOG_QUESTIONS_MAX
+            or self._backlog_bytes > BACKLOG_BYTES_MAX
+        )
+
+    def ask_again(self, session: Session) -> None:
+        """The peer has read what it was told: now the questions that had to wait for that."""
+        if session.parked:
+            self._questions += session.parked
+            session.parked = []
+            self._asked.set()
 
     def stop(self) -> None:
         """Ask for a graceful stop."""
@@ -140,13 +161,15 @@ class Relay:
             post.settle(self.broker, commands, outcomes, self.now(), now_ms)
             self._flush()
             self.wake()
+            self._read_on()
         if questions:
             self._questions += questions
             self._asked.set()
 
     def _read_on(self) -> None:
-        self._backlog_bytes = 0
-        if self._throttled:
+        if not self.broker.commands:
+            self._backlog_bytes = 0
+        if self._throttled and not self._is_behind():
             throttled, self._throttled = self._throttled, []
             for websocket in throttled:
                 websocket.resume_reading()
@@ -156,10 +179,24 @@ class Relay:
         while True:
             await self._asked.wait()
             self._asked.clear()
-            questions, self._questions = self._questions, []
-            answers = await self.store.look_up(questions, time.time_ns() // 1_000_000)
-            post.answer(self.broker, questions, answers, self.now())
-            self._flush()
+            while self._questions:
+                lot, self._questions = self._questions[:LOOK_UPS_MAX], self._questions[LOOK_UPS_MAX:]
+                await self._look_up(lot)
+                self._read_on()
+
+    async def _look_up(self, lot: list[ask.Question]) -> None:
+        """A few at a time: an answer may be as large as a message, and a peer that does not read gets no more."""
+        questions: list[ask.Question] = []
+        for question in lot:
+            if not question.origin.writable:
+                question.origin.parked.append(question)
+            elif isinstance(question, ask.AgentsPage):
+                post.list_agents(self.broker, question, self.now())
+            else:
+                questions.append(question)
+        answers = await self.store.look_up(questions, time.time_ns() // 1_000_000)
+        post.answer(self.broker, questions, answers, self.now())
+        self._flush()
 
     def _flush(self) -> None:
         self._flushing = False
@@ -212,7 +249,10 @@ class Relay:
         self.ready = False
         self.stopping = True
         if self._exit == EXIT_OK:
-            await self._say_goodbye(front, turns)
+            try:
+                await self._say_goodbye(front, turns)
+            except ask.StoreFailed as exc:
+                self._fail(exc)
         for websocket in list(self.websockets):
             websocket.abort()
         look_ups.cancel()
@@ -251,7 +291,10 @@ class Relay:
         """A task that ends by itself ended in a fault: stop answering."""
         if task.cancelled() or task.exception() is None:
             return
-        exc = task.exception()
+        self._fail(task.exception())
+
+    def _fail(self, exc: BaseException | None) -> None:
+        """End with the status that says why."""
         if isinstance(exc, ask.StoreFailed):
             self._exit = EXIT_STORE
             self.log.critical("the store failed; what is not answered is unknown. Ending.", error=str(exc))

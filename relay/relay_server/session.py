@@ -23,7 +23,8 @@ class Session:
 
     __slots__ = (
         "agent", "authorised", "close", "credit", "epoch", "frames", "held", "instance", "lagging", "lost", "name",
-        "pushed_to", "refilling", "registering", "rescan", "unacked", "visiting", "wire", "writable",
+        "parked", "parting", "pushed_to", "refilling", "registering", "rescan", "unacked", "visiting", "wire",
+        "writable",
     )  # fmt: skip
 
     def __init__(self, name: str, wire: Any, authorised: bool) -> None:
@@ -41,6 +42,10 @@ class Session:
         self.held: list[Any] | None = None
         """Frames that came behind a register whose commit is still under way."""
         self.lost = False
+        self.parting = False
+        """It said bye; what it says after that is not heard."""
+        self.parked: list[Any] = []
+        """Questions that wait until the peer has read earlier answers."""
         self.frames: list[bytes] = []
         self.close: tuple[int, str] | None = None
         self.credit = CREDIT_DEFAULT
@@ -78,6 +83,7 @@ class Session:
             and not self.refilling
             and self.writable
             and not self.lost
+            and not self.visiting
             and self.close is None
             and len(self.unacked) < self.credit
         )

@@ -124,6 +124,7 @@ class WebSocket(asyncio.Protocol):
         if self.session is not None:
             self.session.writable = True
             self.relay.broker.refill(self.session)
+            self.relay.ask_again(self.session)
             self.relay.wake()
         self.resume_reading()
 
@@ -143,7 +144,9 @@ class WebSocket(asyncio.Protocol):
     def _handshake(self, request: Request) -> None:
         protocol, config = self._protocol, self.relay.config
         headers = request.headers
-        if request.path.partition("?")[0] != PATH:
+        if any(len(headers.get_all(name)) > 1 for name in ("Host", "Origin", "Authorization")):
+            response = protocol.reject(http.HTTPStatus.BAD_REQUEST, "A header stands twice.\n")
+        elif request.path.partition("?")[0] != PATH:
             response = protocol.reject(http.HTTPStatus.NOT_FOUND, f"The WebSocket is at {PATH}.\n")
         elif not host_allowed(headers.get("Host"), config.hosts):
             response = protocol.reject(http.HTTPStatus.FORBIDDEN, "This Host is not served here (--allow-host).\n")

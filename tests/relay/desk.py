@@ -11,6 +11,7 @@ from relay_server import post
 from relay_server.broker import Broker
 from relay_server.deadlines import Deadlines
 from relay_server.session import Session
+from relay_server.store import interface as ask
 from relay_server.store.sqlite import SQLiteStore
 
 START_MS = 1_700_000_000_000
@@ -52,7 +53,11 @@ class Desk:
             commands, questions = self.broker.take(10_000)
             outcomes = await self.store.commit(commands, self.now_ms)
             post.settle(self.broker, commands, outcomes, self.now, self.now_ms)
-            post.answer(self.broker, questions, await self.store.look_up(questions, self.now_ms), self.now)
+            for question in questions:
+                if isinstance(question, ask.AgentsPage):
+                    post.list_agents(self.broker, question, self.now)
+            stored = [question for question in questions if not isinstance(question, ask.AgentsPage)]
+            post.answer(self.broker, stored, await self.store.look_up(stored, self.now_ms), self.now)
 
     async def say(self, session: Session, *frames: Any) -> list[dict[str, Any]]:
         """What the session hears of a turn with these frames."""

@@ -1,5 +1,6 @@
 """broker.py and post.py over the real store: what an agent hears of what it says."""
 
+import sqlite3
 from typing import Any
 
 from relay_proto.frames import (
@@ -576,3 +577,74 @@ async def test_a_visit_keeps_no_lease_alive(desk: Desk) -> None:
         await desk.pass_time(10)
         await desk.say(visitor, Heartbeat())
     assert kinds(desk.heard(bob)) == ["deliver 1 #2"]
+
+
+# -- found by review -------------------------------------------------------------------------------------------------
+
+
+async def test_two_nacked_messages_both_come_back_to_a_session_with_credit_for_one(desk: Desk) -> None:
+    ada, bob = await desk.agent("ada"), await desk.agent("bob", credit=1)
+    await desk.say(ada, *(Send(id=i, to="bob", body="x") for i in range(1, 4)))
+    await desk.say(bob, Nack(message=1, reason="later", delay_s=5))
+    await desk.say(bob, Nack(message=2, reason="later", delay_s=5))
+    await desk.say(bob, Ack(messages=[3]))
+    desk.heard(bob)
+    await desk.pass_time(6)
+    assert kinds(desk.heard(bob)) == ["deliver 1 #2"]
+    assert kinds(await desk.say(bob, Ack(messages=[1]))) == ["deliver 2 #2"]
+
+
+async def test_a_worker_that_comes_while_another_holds_the_work_is_offered_it_when_that_one_dies(desk: Desk) -> None:
+    manager = await desk.agent("manager")
+    ada = await desk.agent("ada", caps=["review"])
+    await desk.say(manager, Send(id=1, to="cap:review", body="work", claimable=True))
+    await desk.say(ada, Claim(id=2, message=1, lease_s=30))
+    bob = await desk.agent("bob", caps=["review"])
+    desk.broker.lost(ada)
+    await desk.pass_time(31)
+    assert kinds(desk.heard(bob)) == ["deliver 1 #2"]
+
+
+async def test_what_the_relay_asks_of_a_busy_store_by_itself_is_asked_again(desk: Desk) -> None:
+    _, ada, bob = await fleet(desk)
+    await desk.say(ada, Claim(id=2, message=1, lease_s=30))
+    await desk.say(bob, Nack(message=1, reason="later", delay_s=5))
+    other = sqlite3.connect(desk.store.path, isolation_level=None)
+    assert desk.store._writer is not None
+    await desk.store._writer.run(lambda connection: connection.execute("PRAGMA busy_timeout = 1").fetchall())
+    other.execute("BEGIN IMMEDIATE")
+    await desk.pass_time(35)
+    desk.broker.lost(bob)
+    back = desk.connect()
+    assert kinds(await desk.say(back, Register(id=1, agent="bob", caps=["review"]))) == ["error unavailable"]
+    other.execute("ROLLBACK")
+    other.close()
+    await desk.pass_time(2)
+    assert (await work_of(desk, ada))["state"] == "ready"
+    back = desk.connect()
+    assert kinds(await desk.say(back, Register(id=1, agent="bob", caps=["review"]))) == ["ok", "deliver 1 #2"]
+
+
+async def test_a_renewal_by_a_new_instance_is_not_taken_away_by_the_old_ones_silence(desk: Desk) -> None:
+    manager = await desk.agent("manager")
+    ada = await desk.agent("ada", caps=["review"], instance="i1")
+    await desk.say(manager, Send(id=1, to="cap:review", body="work", claimable=True))
+    await desk.say(ada, Claim(id=2, message=1, lease_s=30))
+    other = await desk.agent("ada", caps=["review"], instance="i2")
+    desk.now += 40
+    desk.put(other, Renew(id=3, message=1, fence=1, lease_s=60))
+    desk.deadlines.run(desk.now)
+    await desk.turn()
+    assert (await work_of(desk, manager))["state"] == "claimed"
+
+
+async def test_a_send_with_a_bye_behind_it_is_answered_before_the_end(desk: Desk) -> None:
+    ada = await desk.agent("ada")
+    assert kinds(await desk.say(ada, Send(id=1, to="bob", body="x", hold=True), Bye())) == ["ok"]
+    assert ada.close == (1000, "")
+
+
+async def test_suggestions_are_few_a_message_however_many_names_are_wrong(desk: Desk) -> None:
+    ada = await desk.agent("ada")
+    heard = await desk.say(ada, *(Send(id=i, to="adaa", body="x") for i in range(20)))
+    assert 0 < sum(bool(frame["detail"]["suggestions"]) for frame in heard) <= 4

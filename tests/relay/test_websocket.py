@@ -7,17 +7,24 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from relay_proto.frames import Heartbeat, Send
+from relay_proto.frames import Heartbeat, Inbox, Send
 from relay_server.websocket import WRITE_BYTES_MAX
 from tests.daemon import Daemon
 from tests.relay.raw import ANSWER_S, Raw
 
 RELAY_V1 = [Subprotocol("relay.v1")]
+
+
+def too_large(body: str) -> bytes:
+    """Three sends whose bodies are beyond the limit, as no client of ours would encode them."""
+    frame: bytes = msgspec.msgpack.encode({"op": "send", "id": 1, "to": "bob", "body": body})
+    return b"\x93" + frame * 3
 
 
 async def refused(url: str, **options: object) -> int:
@@ -113,6 +120,38 @@ async def test_a_peer_that_never_reads_its_answers_is_not_read_either_and_costs_
     status = Path(f"/proc/{daemon.pid}/status").read_text()
     (resident,) = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")]
     assert resident < 256 * 1024, "KiB"
+
+
+async def test_frames_that_need_no_turn_pause_nobody(daemon: Daemon) -> None:
+    async with await Raw.agent(daemon.ws, "ada") as ada, await Raw.agent(daemon.ws, "bob") as bob:
+        large = "x" * (300 * 1024)
+        for _ in range(40):
+            await ada.socket.send(too_large(large))
+            for _ in range(3):
+                assert (await ada.receive())["code"] == "too_large"
+        for agent in (ada, bob):
+            await agent.send(Heartbeat(id=1))
+            assert (await agent.answer(1))["op"] == "ok"
+
+
+async def test_many_large_answers_are_given_to_who_reads_them_and_the_loop_goes_on(daemon: Daemon) -> None:
+    async with await Raw.agent(daemon.ws, "ada") as ada, await Raw.agent(daemon.ws, "bob") as bob:
+        await ada.send(*(Send(id=i, to="sink", body="y" * 1000, hold=True) for i in range(1000)))
+        for _ in range(1000):
+            await ada.receive()
+        await ada.send(*(Inbox(id=i, agent="sink", limit=1000) for i in range(100)))
+        await bob.send(Heartbeat(id=1))
+        assert (await bob.answer(1))["op"] == "ok"
+        for i in range(100):
+            assert len((await ada.answer(i))["items"]) > 900
+    status = Path(f"/proc/{daemon.pid}/status").read_text()
+    (peak,) = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")]
+    assert peak < 128 * 1024, "KiB"
+
+
+async def test_a_header_that_stands_twice_is_refused(daemon: Daemon) -> None:
+    twice = [("Authorization", "Bearer a"), ("Authorization", "Bearer b")]
+    assert await refused(daemon.ws, subprotocols=RELAY_V1, additional_headers=twice) == 400
 
 
 async def test_a_lost_connection_leaves_the_agent_offline_and_its_inbox_kept(daemon: Daemon) -> None:

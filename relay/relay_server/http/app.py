@@ -28,6 +28,8 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+            if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+                return await _json(400, error="bad_request", message="Host stands twice")(scope, receive, send)
             if not host_allowed(headers.get(b"host"), self.relay.config.hosts):
                 return await _json(403, error="forbidden", message="this Host is not served here (--allow-host)")(
                     scope, receive, send

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from relay_proto.errors import RelayError
-from relay_proto.frames import DeliveryState, Nack, Register, Send, StoredMessage, Update
+from relay_proto.frames import Agents, DeliveryState, Nack, Register, Send, StoredMessage, Update
 
 # -- commands --------------------------------------------------------------------------------------------------------
 
@@ -128,10 +128,11 @@ class FailWork(Command):
 
 
 class ExpireWork(Command):
-    """A lease ended in silence. Nothing happens unless the work is still claimed under this fence."""
+    """A lease ended in silence. Nothing happens unless the work is still claimed under this fence and epoch."""
 
     message: int
     fence: int
+    epoch: int
 
 
 class Ripen(Command):
@@ -246,6 +247,12 @@ class InboxPage(Question):
     channel: str | None
     unread: bool
     bytes_max: int
+
+
+class AgentsPage(Question):
+    """The `agents` op. Answered from the directory, in line with the other questions; a store never sees it."""
+
+    frame: Agents
 
 
 class OneMessage(Question):

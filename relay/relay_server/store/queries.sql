@@ -60,11 +60,12 @@ INSERT INTO deliveries (message, agent, stage, at, attempt) VALUES (?, ?, 'queue
 INSERT INTO work (message, target, state, fence, attempts, changed_at) VALUES (?, ?, 'ready', 0, 0, ?);
 
 -- name: offer_ready_work
--- Work that was there before the worker: what is ready and meant for such an agent comes into its inbox.
+-- Work that was there before the worker: what is ready and meant for such an agent comes into its inbox. What someone
+-- holds, or what waits for its next attempt, comes there as withdrawn: should it be offered again, then to this one too.
 INSERT INTO deliveries (message, agent, stage, at, attempt)
-SELECT w.message, ?1, 'queued', ?2, 1
-FROM work AS w INDEXED BY work_ready CROSS JOIN messages AS m ON m.message = w.message
-WHERE w.state = 'ready' AND w.target IN (SELECT value FROM json_each(?3)) AND m.sender <> ?1
+SELECT w.message, ?1, CASE w.state WHEN 'ready' THEN 'queued' ELSE 'superseded' END, ?2, 1
+FROM work AS w INDEXED BY work_open CROSS JOIN messages AS m ON m.message = w.message
+WHERE w.state IN ('ready', 'claimed', 'delayed') AND w.target IN (SELECT value FROM json_each(?3)) AND m.sender <> ?1
   AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message = w.message AND d.agent = ?1)
 ORDER BY w.message
 LIMIT ?4;
@@ -156,7 +157,7 @@ RETURNING attempts;
 -- name: expire_claim
 -- claimed -> ready or buried, unless the fence has moved on.
 UPDATE work SET state = ?, changed_at = ?, reason = ?
-WHERE message = ? AND fence = ? AND state = 'claimed'
+WHERE message = ? AND fence = ? AND holder_epoch = ? AND state = 'claimed'
 RETURNING holder;
 
 -- name: claims_of

@@ -5,17 +5,14 @@ read in more pages, not in a larger one.
 """
 
 import sqlite3
-from typing import Final
 
+from relay_proto.codec import encode_frame
 from relay_proto.errors import UnknownMessage
 from relay_proto.frames import DeliveryState, StoredMessage
 
 from . import queries
 from .interface import Answer, DeliveriesOf, InboxPage, OneMessage, Page, Question
 from .rows import delivery_state, message_row, stored_message, work_state
-
-ENVELOPE_BYTES: Final = 1024
-"""What a message adds to a page besides its body and headers, at most about."""
 
 
 def answer(connection: sqlite3.Connection, question: Question) -> Answer:
@@ -39,9 +36,7 @@ def _inbox(connection: sqlite3.Connection, question: InboxPage) -> Page:
     for stage, at, attempt, reason, *columns in cursor:
         item = stored_message(message_row(tuple(columns)))
         item.stage, item.at, item.attempt, item.reason = stage, at, attempt, reason
-        # Four bytes a character is the most that text can take.
-        size += len(item.body) * (1 if isinstance(item.body, bytes) or item.body.isascii() else 4) + ENVELOPE_BYTES
-        size += sum(len(name) + len(value) for name, value in (item.headers or {}).items()) * 4
+        size += len(encode_frame(item))
         if items and (len(items) >= question.limit or size > question.bytes_max):
             cursor.close()
             return Page(items, items[-1].message)

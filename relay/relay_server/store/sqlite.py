@@ -198,6 +198,7 @@ class SQLiteStore:
         # The reader first: the last connection to close is the one that checkpoints, and that is the writer's to do.
         reader, writer, self._reader, self._writer = self._reader, self._writer, None, None
         if reader is not None:
+            await reader.interrupt()  # a long answer must not hold up a stop
             await reader.close()
         if writer is not None:
             await writer.close()
@@ -216,7 +217,9 @@ class SQLiteStore:
         try:
             outcomes = self._apply(connection, commands, now_ms)
         except Exception as exc:
-            self._after_error(connection, exc)
+            refusal = self._after_error(connection, exc)
+            if isinstance(refusal, Unavailable):
+                return [refusal] * len(commands)  # a lock is on the file, not on a command: don't wait for it again
             return self._apply_one_by_one(connection, commands, now_ms)
         if self._full_until is not None and any(isinstance(command, GROWING) for command in commands):
             self._full_until = None

@@ -87,7 +87,9 @@ def expire_work(tx: Transaction, command: ExpireWork) -> Returned:
     found = tx.execute(queries.work_state, (command.message,)).fetchone()
     event = after_silence(found[2] if found else 0)
     state, reason = ("buried", "its holders fell silent") if event == "give_up" else ("ready", "its holder fell silent")
-    row = tx.execute(queries.expire_claim, (state, tx.now, reason, command.message, command.fence)).fetchone()
+    row = tx.execute(
+        queries.expire_claim, (state, tx.now, reason, command.message, command.fence, command.epoch)
+    ).fetchone()
     if row is None:
         return Returned([], [])
     if event == "give_up":

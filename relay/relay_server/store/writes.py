@@ -37,7 +37,7 @@ from .rows import message_row, to_json
 from .transaction import Transaction
 from .work import release_all
 
-READY_WORK_MAX: Final = 1000
+READY_WORK_MAX: Final = 10_000
 """Pieces of waiting work that an agent is offered when it comes: oldest first, the rest when it comes again."""
 IGNORED_WORK_S: Final = 60.0
 """Work that a candidate acked without claiming comes to it again after this, doubling up to IGNORED_WORK_S_MAX."""

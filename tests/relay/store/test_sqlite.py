@@ -266,6 +266,6 @@ async def test_a_refill_stops_at_its_bytes_and_says_that_there_is_more(store: SQ
 
 async def test_a_page_ends_before_it_outgrows_a_websocket_message(store: SQLiteStore) -> None:
     await store.commit([put_message("é" * 50_000) for _ in range(4)], NOW)
-    (page,) = await store.look_up([ask.InboxPage(None, 1, "bob", 100, 0, None, True, 450_000)], NOW)
+    (page,) = await store.look_up([ask.InboxPage(None, 1, "bob", 100, 0, None, True, 250_000)], NOW)
     assert isinstance(page, ask.Page)
     assert ([item.message for item in page.items], page.next) == ([1, 2], 2)

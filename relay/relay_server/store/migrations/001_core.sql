@@ -72,7 +72,7 @@ CREATE TABLE work (
     reason       TEXT
 ) STRICT;
 
-CREATE INDEX work_ready ON work (target) WHERE state = 'ready';
+CREATE INDEX work_open ON work (target) WHERE state IN ('ready', 'claimed', 'delayed');
 CREATE INDEX work_claimed ON work (holder) WHERE state = 'claimed';
 CREATE INDEX work_delayed ON work (ready_at) WHERE state = 'delayed';
 
