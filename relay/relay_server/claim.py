@@ -1,13 +1,13 @@
 """The states of work and what may happen to it.
 
-                 +--------------- release, expire ----------------+
-                 v                                                |
-    (sent) -> ready --claim--> claimed --complete--> done         |
-                 ^                 |  \\--renew---> claimed -------+
-                 |                 |  \\--fail, no retry----------> failed
-              ripen                |  \\--fail, expire, no attempts left--> buried
-                 |                 |
-                 +---- delayed <---+ fail, retry
+                 +----------- release, expire ------------+
+                 v                                        |
+    (sent) --> ready ---- claim ----> claimed (renew) ----+---- complete ----------------------> done
+                 ^                        |
+                 |                        +---- fail_for_good (no retry) -----------------> failed
+                 |                        +---- give_up (no attempts left) ----------------> buried
+               ripen                      |
+                 +------ delayed <--------+ fail (retry)
 
 Rules
 - One table, TRANSITIONS, says what is allowed; the store makes each of them as one conditional write, so that two
