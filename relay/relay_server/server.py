@@ -103,9 +103,7 @@ class Relay:
         if broker.speaking and not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
-        next_at = self.deadlines.next_deadline()
-        if next_at is not None and next_at < self._timer_at:
-            self._arm(next_at)
+        self._keep_time()
 
     def gone(self, websocket: WebSocket) -> None:
         """A connection has ended, for whatever reason."""
@@ -204,10 +202,15 @@ class Relay:
         for session in speaking:
             if session.frames or session.close is not None:
                 session.wire.flush()
+        self._keep_time()
 
     # -- the timer ---------------------------------------------------------------------------------------------------
 
-    def _arm(self, when: float) -> None:
+    def _keep_time(self) -> None:
+        """Arm the one timer for the next deadline, if that is sooner than what it is armed for."""
+        when = self.deadlines.next_deadline()
+        if when is None or when >= self._timer_at:
+            return
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = when

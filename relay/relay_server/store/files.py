@@ -14,9 +14,15 @@ BALLAST_BYTES: Final = 16 * 1024 * 1024
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the data folder, readable by its owner only; one that exists is tightened. Raises StoreRefused."""
+    """Make the data folder, readable by its owner only; one of ours is tightened. Raises StoreRefused.
+
+    A folder with other things in it is not ours to close to everyone else.
+    """
     try:
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        present = {path.name for path in folder.iterdir()} - {"lost+found"}
+        if present and "relay.lock" not in present and "relay.db" not in present:
+            raise StoreRefused(f"the folder {folder} holds other files; give the relay a --data folder of its own")
         folder.chmod(FOLDER_MODE)
     except OSError as exc:
         raise StoreRefused(f"the data folder {folder} can't be used: {exc.strerror}") from exc

@@ -17,6 +17,14 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
         prepare_folder(tmp_path / "data")
 
 
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "letters.txt").write_text("mine")
+    with pytest.raises(StoreRefused, match="holds other files"):
+        prepare_folder(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_lock_can_be_taken_again_after_it_was_released(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path)
     with pytest.raises(StoreRefused, match=f"process {os.getpid()}"):
