@@ -4,8 +4,7 @@ What comes here has been read and checked by the codec. The broker asks, in this
 it do this, who is it for; then it writes down a command for the next turn. Nothing is decided here that must be true
 for everyone (claims, keys, epochs): the store decides that, and `post.py` says what it decided.
 
-Questions about the directory are answered at once, from memory; questions about messages wait for the turn they came
-with, so that who asks sees what it just did.
+Questions wait for the commands that came before them, so that who asks sees what it just did, and for no others.
 
 There is no I/O and no clock here: `now` is an argument, monotonic seconds.
 """
@@ -59,7 +58,9 @@ class Broker:
         self.sessions: dict[str, Session] = {}
         """The one live session of each connected agent."""
         self.commands: list[ask.Command] = []
-        self.questions: list[ask.Question] = []
+        self.questions: list[tuple[int, ask.Question]] = []
+        """Each with how many commands must have been taken before it: those that came before it."""
+        self._taken = 0
         self.speaking: list[Session] = []
         """Sessions with frames to write. A session may stand here twice; writing nothing is free."""
         self._token_digest = token_digest
@@ -106,10 +107,12 @@ class Broker:
                 break
             count += 1
         commands, self.commands = self.commands[:count], self.commands[count:]
-        if self.commands:
-            return commands, []  # the questions may be about what is left over
-        questions, self.questions = self.questions, []
-        return commands, questions
+        self._taken += count
+        ready = 0
+        while ready < len(self.questions) and self.questions[ready][0] <= self._taken:
+            ready += 1
+        questions, self.questions = self.questions[:ready], self.questions[ready:]
+        return commands, [question for _, question in questions]
 
     # -- frames ----------------------------------------------------------------------------------------------------
 
@@ -241,7 +244,7 @@ class Broker:
         self.commands.append(ask.ChangeAgent(session, frame.id, agent, frame))
 
     def _inbox(self, session: Session, agent: str, frame: wire.Inbox, now: float) -> None:
-        self.questions.append(
+        self._ask(
             ask.InboxPage(
                 session, frame.id, frame.agent or agent, frame.limit, frame.after or 0, frame.channel, frame.unread,
                 PAGE_BYTES_MAX,
@@ -249,13 +252,13 @@ class Broker:
         )  # fmt: skip
 
     def _message(self, session: Session, agent: str, frame: wire.GetMessage, now: float) -> None:
-        self.questions.append(ask.OneMessage(session, frame.id, frame.message))
+        self._ask(ask.OneMessage(session, frame.id, frame.message))
 
     def _receipts(self, session: Session, agent: str, frame: wire.Receipts, now: float) -> None:
-        self.questions.append(ask.DeliveriesOf(session, frame.id, frame.message))
+        self._ask(ask.DeliveriesOf(session, frame.id, frame.message))
 
     def _agents(self, session: Session, agent: str, frame: wire.Agents, now: float) -> None:
-        self.questions.append(ask.AgentsPage(session, frame.id, frame))
+        self._ask(ask.AgentsPage(session, frame.id, frame))
 
     def _bye(self, session: Session, agent: str, frame: wire.Bye, now: float) -> None:
         session.parting = True
@@ -315,6 +318,9 @@ class Broker:
         origin = session if left else None
         self.commands.append(ask.LeaveAgent(origin, None, agent, session.epoch, list(session.unacked), left))
         session.unacked.clear()
+
+    def _ask(self, question: ask.Question) -> None:
+        self.questions.append((self._taken + len(self.commands), question))
 
     def _answer(self, session: Session, frame: wire.Ok) -> None:
         session.say(frame)

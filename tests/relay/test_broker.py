@@ -648,3 +648,12 @@ async def test_suggestions_are_few_a_message_however_many_names_are_wrong(desk: 
     ada = await desk.agent("ada")
     heard = await desk.say(ada, *(Send(id=i, to="adaa", body="x") for i in range(20)))
     assert 0 < sum(bool(frame["detail"]["suggestions"]) for frame in heard) <= 4
+
+
+async def test_a_question_waits_for_what_came_before_it_and_not_for_what_came_later(desk: Desk) -> None:
+    ada, bob = await desk.agent("ada"), await desk.agent("bob")
+    sends = [Send(id=i, to="bob", body="x") for i in range(30)]
+    desk.put(ada, *sends)
+    desk.put(bob, Inbox(id=1))
+    desk.put(ada, *sends)
+    assert [len(questions) for _, questions in (desk.broker.take(20) for _ in range(3))] == [0, 1, 0]
