@@ -20,7 +20,7 @@ from .broker import LIMITS, PAGE_BYTES_MAX, SERVER, Broker
 from .listing import agents_page
 from .session import Session
 from .store import interface as ask
-from .target import unknown_agent
+from .target import changes_address, unknown_agent
 
 RETRY_S: Final = 1.0
 """After this the relay tries again what it had asked of the store by itself and was refused."""
@@ -79,7 +79,6 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
     agent.instance, agent.epoch = command.instance, outcome.epoch
     agent.heard_at, agent.left = now, False
     agent.connected = not session.lost
-    session.registering = False
     if session.lost:
         return
     broker.sessions[frame.agent] = session
@@ -156,39 +155,17 @@ def _first_delivery(command: ask.PutMessage, outcome: ask.MessagePut) -> wire.De
     )
 
 
-def _delivery(row: ask.Row, attempt: int) -> bytes:
-    return encode_frame(
-        wire.Deliver(
-            message=row.message,
-            sender=row.sender,
-            to=row.to,
-            body=row.body,
-            sent_at=row.sent_at,
-            attempt=attempt,
-            thread=row.thread,
-            hops=row.hops,
-            subject=row.subject,
-            channel=row.channel,
-            reply_to=row.reply_to,
-            intent=row.intent,
-            content_type=row.content_type,
-            headers=row.headers,
-            claimable=row.claimable,
-        )
-    )
-
-
 def _filled(broker: Broker, command: ask.Refill, outcome: ask.Filled, now: float, now_ms: int) -> None:
     session: Session = command.origin
     session.refilling = False
     if session.lost or session.close is not None:
         return
-    if outcome.more and outcome.rows and outcome.rows[-1][0].message < session.pushed_to:
+    if outcome.more and outcome.deliveries and outcome.deliveries[-1].message < session.pushed_to:
         session.rescan = True  # it ran out of credit below what was pushed before: the next one starts there again
-    for row, attempt in outcome.rows:
-        session.push(row.message, _delivery(row, attempt))
+    for frame in outcome.deliveries:
+        session.push(frame.message, encode_frame(frame))
     session.lagging = outcome.more or session.rescan
-    if outcome.rows:
+    if outcome.deliveries:
         broker.speaking.append(session)
     broker.refill(session)
 
@@ -239,9 +216,10 @@ def _offer(broker: Broker, offer: ask.Offered) -> None:
         if session is None:
             continue
         if session.can_take():
-            assert offer.row is not None
+            assert offer.delivery is not None
             if attempt not in encoded:
-                encoded[attempt] = _delivery(offer.row, attempt)
+                offer.delivery.attempt = attempt
+                encoded[attempt] = encode_frame(offer.delivery)
             session.push(offer.message, encoded[attempt])
             broker.speaking.append(session)
         else:
@@ -270,7 +248,7 @@ def _apply_change(broker: Broker, command: ask.ChangeAgent) -> None:
     if frame.meta is not None:
         agent.meta = frame.meta
     session = broker.sessions.get(command.agent)
-    if session is not None:
+    if session is not None and changes_address(frame):
         # There may be work for what it can do now.
         session.lagging = session.rescan = True
         broker.refill(session)

@@ -10,6 +10,7 @@ Rules
 from typing import Final
 
 from relay_proto.errors import BadRequest, UnknownAgent
+from relay_proto.frames import Update
 from relay_proto.targets import Target, TargetKind
 
 from .directory import Directory
@@ -39,6 +40,11 @@ def recipients(directory: Directory, target: Target, sender: str, hold: bool) ->
     else:
         raise BadRequest(f"to is {kind.value}{target.name!s}; this version serves {SERVED}")
     return sorted(name for name in found if name != sender)
+
+
+def changes_address(frame: Update) -> bool:
+    """True when an update may change which group targets the agent is meant by."""
+    return frame.label is not None or frame.tags is not None or frame.caps is not None
 
 
 _NOBODY: Final[set[str]] = set()

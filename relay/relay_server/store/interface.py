@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from relay_proto.errors import RelayError
-from relay_proto.frames import Agents, DeliveryState, Nack, Register, Send, StoredMessage, Update
+from relay_proto.frames import Agents, Deliver, DeliveryState, Nack, Register, Send, StoredMessage, Update
 
 # -- commands --------------------------------------------------------------------------------------------------------
 
@@ -142,25 +142,6 @@ class Ripen(Command):
 # -- outcomes --------------------------------------------------------------------------------------------------------
 
 
-class Row(Struct):
-    """A message as it is delivered: what a Deliver frame has, without the attempt."""
-
-    message: int
-    sender: str
-    to: str
-    body: Any
-    sent_at: int
-    thread: int
-    hops: int
-    subject: str | None
-    channel: str | None
-    reply_to: int | None
-    intent: Any
-    content_type: str | None
-    headers: dict[str, str] | None
-    claimable: bool
-
-
 class AgentPut(Struct):
     """`pending`: how many messages the inbox holds that are not dealt with."""
 
@@ -185,9 +166,9 @@ class Done(Struct):
 
 
 class Filled(Struct):
-    """Deliveries for one agent, oldest first, each with its attempt. `more`: the inbox has more that is due."""
+    """Deliveries for one agent, oldest first. `more`: the inbox has more that is due."""
 
-    rows: list[tuple[Row, int]]
+    deliveries: list[Deliver]
     more: bool
 
 
@@ -201,10 +182,10 @@ class WorkClaimed(Struct):
 
 
 class Offered(Struct):
-    """Work that is ready again: whom to offer it to, each with the attempt. `row` is None when there is nobody."""
+    """Work that is ready again: whom to offer it to, each with its attempt. None to deliver when there is nobody."""
 
     message: int
-    row: Row | None
+    delivery: Deliver | None
     candidates: list[tuple[str, int]]
 
 

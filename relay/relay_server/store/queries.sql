@@ -151,8 +151,7 @@ RETURNING lease_s;
 -- name: end_claim
 -- claimed -> any other state, for the holder with the current fence.
 UPDATE work SET state = ?, attempts = attempts - ?, changed_at = ?, ready_at = ?, result = ?, reason = ?
-WHERE message = ? AND fence = ? AND holder = ? AND state = 'claimed'
-RETURNING attempts;
+WHERE message = ? AND fence = ? AND holder = ? AND state = 'claimed';
 
 -- name: expire_claim
 -- claimed -> ready or buried, unless the fence has moved on.

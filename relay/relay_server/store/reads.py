@@ -12,7 +12,7 @@ from relay_proto.frames import DeliveryState, StoredMessage
 
 from . import queries
 from .interface import Answer, DeliveriesOf, InboxPage, OneMessage, Page, Question
-from .rows import delivery_state, message_row, stored_message, work_state
+from .rows import delivery_state, stored_message, work_state
 
 
 def answer(connection: sqlite3.Connection, question: Question) -> Answer:
@@ -34,7 +34,7 @@ def _inbox(connection: sqlite3.Connection, question: InboxPage) -> Page:
     items: list[StoredMessage] = []
     size = 0
     for stage, at, attempt, reason, *columns in cursor:
-        item = stored_message(message_row(tuple(columns)))
+        item = stored_message(tuple(columns))
         item.stage, item.at, item.attempt, item.reason = stage, at, attempt, reason
         size += len(encode_frame(item))
         if items and (len(items) >= question.limit or size > question.bytes_max):
@@ -48,7 +48,7 @@ def _message(connection: sqlite3.Connection, message: int) -> Answer:
     columns = connection.execute(queries.message_row, (message,)).fetchone()
     if columns is None:
         return UnknownMessage(f"message is {message}; there is no such message", detail={"messages": [message]})
-    item = stored_message(message_row(columns))
+    item = stored_message(columns)
     item.deliveries = _states(connection, message)
     work = connection.execute(queries.work_of, (message,)).fetchone()
     item.work = work_state(work) if work else None

@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 
-from relay_proto.frames import DeliveryState, StoredMessage, WorkState
+from relay_proto.frames import Deliver, DeliveryState, StoredMessage, WorkState
 
-from .interface import Row, StoredAgent
+from .interface import StoredAgent
 
 
 def to_json(value: Any) -> str | None:
@@ -14,34 +14,26 @@ def to_json(value: Any) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
 
 
-def message_row(columns: tuple[Any, ...]) -> Row:
-    """A Row of the fourteen columns from `message` to `claimable`."""
+def _envelope(columns: tuple[Any, ...]) -> dict[str, Any]:
+    """What every form of a message has, of the fourteen columns from `message` to `claimable`."""
     (message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
      claimable) = columns  # fmt: skip
-    return Row(
-        message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type,
-        orjson.loads(headers) if headers else None, bool(claimable),
-    )  # fmt: skip
+    return {
+        "message": message, "sender": sender, "to": target, "body": body, "sent_at": sent_at, "thread": thread,
+        "hops": hops, "subject": subject, "channel": channel, "reply_to": reply_to, "intent": intent,
+        "content_type": content_type, "headers": orjson.loads(headers) if headers else None,
+        "claimable": bool(claimable),
+    }  # fmt: skip
 
 
-def stored_message(row: Row) -> StoredMessage:
-    """A Row as `inbox` and `message` show it."""
-    return StoredMessage(
-        message=row.message,
-        sender=row.sender,
-        to=row.to,
-        body=row.body,
-        sent_at=row.sent_at,
-        thread=row.thread,
-        hops=row.hops,
-        subject=row.subject,
-        channel=row.channel,
-        reply_to=row.reply_to,
-        intent=row.intent,
-        content_type=row.content_type,
-        headers=row.headers,
-        claimable=row.claimable,
-    )
+def delivery(columns: tuple[Any, ...], attempt: int) -> Deliver:
+    """A message as it is delivered."""
+    return Deliver(attempt=attempt, **_envelope(columns))
+
+
+def stored_message(columns: tuple[Any, ...]) -> StoredMessage:
+    """A message as `inbox` and `message` show it."""
+    return StoredMessage(**_envelope(columns))
 
 
 def delivery_state(columns: tuple[Any, ...]) -> DeliveryState:

@@ -8,7 +8,7 @@ from typing import Any
 
 from relay_proto.errors import NotClaimable, UnknownMessage
 
-from ..claim import Event, after_failure, after_silence, backoff_s, is_repeat, why_not_claim, why_not_held
+from ..claim import TRANSITIONS, Event, after_failure, after_silence, backoff_s, is_repeat, why_not_claim, why_not_held
 from . import queries
 from .interface import (
     ClaimWork,
@@ -25,7 +25,7 @@ from .interface import (
     Ripened,
     WorkClaimed,
 )  # fmt: skip
-from .rows import message_row
+from .rows import delivery
 from .transaction import Transaction
 
 
@@ -54,13 +54,13 @@ def renew_work(tx: Transaction, command: RenewWork) -> Outcome:
 
 
 def release_work(tx: Transaction, command: ReleaseWork) -> Outcome:
-    if _end(tx, command, "ready", attempts_back=1) is None:
+    if not _end(tx, command, "release", attempts_back=1):
         return _refusal(tx, command.agent, command.message, command.fence, "release")
     return Returned([command.message], [offer_again(tx, command.message)])
 
 
 def complete_work(tx: Transaction, command: CompleteWork) -> Outcome:
-    if _end(tx, command, "done", result=command.result) is None:
+    if not _end(tx, command, "complete", result=command.result):
         return _refusal(tx, command.agent, command.message, command.fence, "complete")
     tx.execute(queries.end_delivery, ("done", tx.now, None, command.message, command.agent))
     return Returned([command.message], [])
@@ -73,11 +73,11 @@ def fail_work(tx: Transaction, command: FailWork) -> Outcome:
         return _refusal(tx, command.agent, command.message, command.fence, event)
     if event == "fail":
         ready_at = tx.now + int(backoff_s(attempts) * 1000)
-        if _end(tx, command, "delayed", ready_at=ready_at, reason=command.reason) is None:
+        if not _end(tx, command, event, ready_at=ready_at, reason=command.reason):
             return _refusal(tx, command.agent, command.message, command.fence, event)
         tx.execute(queries.withdraw, (tx.now, "failed; waits for its next attempt", command.message))
         return Returned([command.message], [], ready_at)
-    if _end(tx, command, "failed" if event == "fail_for_good" else "buried", reason=command.reason) is None:
+    if not _end(tx, command, event, reason=command.reason):
         return _refusal(tx, command.agent, command.message, command.fence, event)
     tx.execute(queries.end_delivery, ("dead", tx.now, command.reason, command.message, command.agent))
     return Returned([command.message], [])
@@ -86,9 +86,10 @@ def fail_work(tx: Transaction, command: FailWork) -> Outcome:
 def expire_work(tx: Transaction, command: ExpireWork) -> Returned:
     found = tx.execute(queries.work_state, (command.message,)).fetchone()
     event = after_silence(found[2] if found else 0)
-    state, reason = ("buried", "its holders fell silent") if event == "give_up" else ("ready", "its holder fell silent")
+    reason = "its holders fell silent" if event == "give_up" else "its holder fell silent"
     row = tx.execute(
-        queries.expire_claim, (state, tx.now, reason, command.message, command.fence, command.epoch)
+        queries.expire_claim,
+        (TRANSITIONS["claimed", event], tx.now, reason, command.message, command.fence, command.epoch),
     ).fetchone()
     if row is None:
         return Returned([], [])
@@ -103,7 +104,7 @@ def release_all(tx: Transaction, agent: str, epoch: int) -> Returned:
     ended: list[int] = []
     offers: list[Offered] = []
     for message, fence in tx.execute(queries.claims_of, (agent, epoch)).fetchall():
-        if _end(tx, ReleaseWork(None, None, agent, message, fence), "ready", attempts_back=1) is not None:
+        if _end(tx, ReleaseWork(None, None, agent, message, fence), "release", attempts_back=1):
             ended.append(message)
             offers.append(offer_again(tx, message))
     return Returned(ended, offers)
@@ -119,26 +120,29 @@ def ripen(tx: Transaction, command: Ripen) -> Ripened:
 def offer_again(tx: Transaction, message: int) -> Offered:
     """Put ready work back into the inbox of every candidate that did not decline it."""
     candidates = tx.execute(queries.offer_again, (tx.now, message)).fetchall()
-    row = message_row(tx.execute(queries.message_row, (message,)).fetchone()) if candidates else None
-    return Offered(message, row, candidates)
+    frame = delivery(tx.execute(queries.message_row, (message,)).fetchone(), 1) if candidates else None
+    return Offered(message, frame, candidates)
 
 
 def _end(
     tx: Transaction,
     command: ReleaseWork | CompleteWork | FailWork,
-    state: str,
+    event: Event,
     *,
     attempts_back: int = 0,
     ready_at: int | None = None,
     result: Any = None,
     reason: str | None = None,
-) -> int | None:
-    """claimed -> `state` for the holder with the current fence: the attempts it has used, or None if it is not so."""
-    row = tx.execute(
-        queries.end_claim,
-        (state, attempts_back, tx.now, ready_at, result, reason, command.message, command.fence, command.agent),
-    ).fetchone()
-    return None if row is None else int(row[0])
+) -> bool:
+    """claimed -> where the event leads, for the holder with the current fence; False when it is not so."""
+    state = TRANSITIONS["claimed", event]
+    return (
+        tx.execute(
+            queries.end_claim,
+            (state, attempts_back, tx.now, ready_at, result, reason, command.message, command.fence, command.agent),
+        ).rowcount
+        == 1
+    )
 
 
 def _state_of(tx: Transaction, message: int) -> tuple[Any, ...]:

@@ -9,14 +9,16 @@ Rules
 """
 
 import sqlite3
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from relay_proto.errors import BadRequest, KeyConflict, PointlessAck, UnknownMessage
+from relay_proto.frames import Deliver
 from relay_proto.targets import BROADCAST_WORDS
 
 from ..claim import NACKS_MAX, backoff_s
+from ..target import changes_address
 from . import queries
 from .interface import (
     AckMessages,
@@ -33,7 +35,7 @@ from .interface import (
     Refill,
     Returned,
 )  # fmt: skip
-from .rows import message_row, to_json
+from .rows import delivery, to_json
 from .transaction import Transaction
 from .work import release_all
 
@@ -81,7 +83,8 @@ def change_agent(tx: Transaction, command: ChangeAgent) -> Done:
             "now": tx.now,
         },
     )
-    _offer_ready_work(tx, command.agent, frame.label, frame.tags, frame.caps)
+    if changes_address(frame):
+        _offer_ready_work(tx, command.agent, frame.label, frame.tags, frame.caps)
     return Done()
 
 
@@ -227,17 +230,17 @@ def nack_message(tx: Transaction, command: NackMessage) -> Outcome:
 
 def refill(tx: Transaction, command: Refill) -> Filled:
     """Reads until it has enough deliveries or bytes; what the agent already holds is passed over."""
-    rows: list[tuple[Any, int]] = []
+    deliveries: list[Deliver] = []
     size = 0
     limit = len(command.holding) + command.count_max + 1
     cursor = tx.execute(queries.refill, (command.agent, command.after, tx.now, limit))
     for attempt, *columns in cursor:
         if columns[0] in command.holding:
             continue
-        if len(rows) >= command.count_max or size >= command.bytes_max:
+        if len(deliveries) >= command.count_max or size >= command.bytes_max:
             cursor.close()
-            return Filled(rows, True)
-        row = message_row(tuple(columns))
-        size += len(row.body)
-        rows.append((row, attempt))
-    return Filled(rows, False)
+            return Filled(deliveries, True)
+        frame = delivery(tuple(columns), attempt)
+        size += len(frame.body)
+        deliveries.append(frame)
+    return Filled(deliveries, False)

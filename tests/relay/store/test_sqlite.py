@@ -255,13 +255,13 @@ async def test_a_refill_stops_at_its_bytes_and_says_that_there_is_more(store: SQ
     await store.commit([put_message("z" * 1000) for _ in range(5)], NOW)
     (filled,) = await store.commit([ask.Refill(None, None, "bob", 0, frozenset(), 64, 2500)], NOW)
     assert isinstance(filled, ask.Filled)
-    assert ([row.message for row, _ in filled.rows], filled.more) == ([1, 2, 3], True)
+    assert ([frame.message for frame in filled.deliveries], filled.more) == ([1, 2, 3], True)
     (filled,) = await store.commit([ask.Refill(None, None, "bob", 0, frozenset({1, 3}), 2, 10**6)], NOW)
     assert isinstance(filled, ask.Filled)
-    assert ([row.message for row, _ in filled.rows], filled.more) == ([2, 4], True)
+    assert ([frame.message for frame in filled.deliveries], filled.more) == ([2, 4], True)
     (filled,) = await store.commit([ask.Refill(None, None, "bob", 3, frozenset(), 2, 10**6)], NOW)
     assert isinstance(filled, ask.Filled)
-    assert ([row.message for row, _ in filled.rows], filled.more) == ([4, 5], False)
+    assert ([frame.message for frame in filled.deliveries], filled.more) == ([4, 5], False)
 
 
 async def test_a_page_ends_before_it_outgrows_a_websocket_message(store: SQLiteStore) -> None:
