@@ -8,7 +8,7 @@ agents send no Origin. So: Host must be one of ours, and an Origin, if there is 
 
 import hashlib
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
@@ -49,6 +49,22 @@ def host_allowed(host: str | None, allowed: Collection[str]) -> bool:
 def origin_allowed(origin: str | None, allowed: Collection[str]) -> bool:
     """True when there is no Origin (not a browser), or it is on the list. `*` in the list allows any."""
     return origin is None or "*" in allowed or origin.lower() in allowed
+
+
+def why_not_let_in(
+    hosts: Sequence[str], origins: Sequence[str], allowed_hosts: Collection[str], allowed_origins: Collection[str]
+) -> tuple[int, str] | None:
+    """HTTP status and reason for a request that may not come in, by its Host and Origin headers; None for one that may.
+
+    Both doors ask this, the WebSocket's and HTTP's, so that neither lets in what the other keeps out.
+    """
+    if len(hosts) > 1 or len(origins) > 1:
+        return 400, "Host or Origin stands twice"
+    if not host_allowed(hosts[0] if hosts else None, allowed_hosts):
+        return 403, "this Host is not served here (--allow-host)"
+    if not origin_allowed(origins[0] if origins else None, allowed_origins):
+        return 403, "this Origin may not connect (--allow-origin)"
+    return None
 
 
 def _without_port(host: str) -> str:

@@ -21,14 +21,12 @@ from relay_proto.version import __version__
 
 from .access import token_matches
 from .deadlines import Deadlines
-from .directory import Directory
+from .directory import COMPARISONS_MAX, Directory
 from .leases import Lease, Leases
 from .session import REFILL_BYTES_MAX, Session
 from .store import interface as ask
 from .target import recipients
 
-SUGGESTIONS_MAX: Final = 4
-"""Unknown names of one message that get suggestions: comparing names costs a hundred times what a send does."""
 PAGE_BYTES_MAX: Final = limits.MESSAGE_BYTES_MAX - 4096
 """What the items of a page may take of one WebSocket message."""
 
@@ -91,7 +89,7 @@ class Broker:
             agent = self.directory.ensure(row.agent) if row.epoch else self.directory.visit(row.agent)
             self.directory.describe(agent, row.label, row.tags, row.caps, row.channels)
             agent.machine, agent.meta = row.machine, row.meta
-            agent.instance, agent.epoch = row.instance, row.epoch
+            agent.epoch = row.epoch
             agent.heard_at = self.directory.monotonic(row.last_seen_at)
             agent.left = True  # offline until it comes back: nothing is known of it now
         for claim in snapshot.claims:
@@ -120,7 +118,7 @@ class Broker:
         """The frames of one WebSocket message, in order."""
         if session.agent is not None and not session.visiting:
             self.directory.agents[session.agent].heard_at = now
-        self.directory.suggestions_left = SUGGESTIONS_MAX
+        self.directory.suggestions_left = COMPARISONS_MAX
         for frame in batch:
             if session.close is not None or session.parting:
                 return
@@ -153,6 +151,11 @@ class Broker:
         )
         self.speaking.append(session)
 
+    def answer(self, session: Session, frame: wire.Ok) -> None:
+        """Answer a frame that did what it asked."""
+        session.say(frame)
+        self.speaking.append(session)
+
     def dismiss(self, session: Session, re: int | None, error: RelayError, close_code: int) -> None:
         """Answer with an error and end the connection: the peer can't be served or trusted."""
         self.refuse(session, re, error)
@@ -169,8 +172,7 @@ class Broker:
         session.registering = True
         session.held = []
         session.credit = frame.credit
-        session.instance = frame.instance if frame.instance is not None else session.name
-        self.commands.append(ask.PutAgent(session, frame.id, frame, session.instance))
+        self.commands.append(ask.PutAgent(session, frame.id, frame, frame.instance or session.name))
         session.visiting = frame.visit
         if frame.visit:
             return
@@ -212,12 +214,11 @@ class Broker:
 
     def _heartbeat(self, session: Session, agent: str, frame: wire.Heartbeat, now: float) -> None:
         known = self.directory.agents[agent]
-        if frame.status is not None and not session.visiting:
-            known.status = frame.status
-        if frame.load is not None and not session.visiting:
-            known.load = frame.load
+        if not session.visiting:
+            known.status = frame.status or known.status
+            known.load = known.load if frame.load is None else frame.load
         if frame.id is not None:
-            self._answer(session, wire.Ok(re=frame.id))
+            self.answer(session, wire.Ok(re=frame.id))
 
     def _claim(self, session: Session, agent: str, frame: wire.Claim, now: float) -> None:
         lease_s = limits.LEASE_S_DEFAULT if frame.lease_s is None else float(frame.lease_s)
@@ -262,10 +263,8 @@ class Broker:
 
     def _bye(self, session: Session, agent: str, frame: wire.Bye, now: float) -> None:
         session.parting = True
-        if self.sessions.get(agent) is session:
-            self._part(session, agent, left=True)
-        else:  # a visit, or replaced in this very turn: there is nothing to give back
-            self.commands.append(ask.LeaveAgent(session, None, agent, -1, [], True))
+        self._part(session, agent, left=True)
+        self.commands.append(ask.EndSession(session, None))
 
     # -- what happens to sessions and with time ------------------------------------------------------------------------
 
@@ -310,21 +309,16 @@ class Broker:
 
     def _part(self, session: Session, agent: str, left: bool) -> None:
         if self.sessions.get(agent) is not session:
-            return  # another session took over, and took note of what this one held
+            return  # a visit, or another session took over and took note of what this one held
         del self.sessions[agent]
         known = self.directory.agents[agent]
         known.connected = False
         known.left = left
-        origin = session if left else None
-        self.commands.append(ask.LeaveAgent(origin, None, agent, session.epoch, list(session.unacked), left))
+        self.commands.append(ask.LeaveAgent(None, None, agent, session.epoch, list(session.unacked), left))
         session.unacked.clear()
 
     def _ask(self, question: ask.Question) -> None:
         self.questions.append((self._taken + len(self.commands), question))
-
-    def _answer(self, session: Session, frame: wire.Ok) -> None:
-        session.say(frame)
-        self.speaking.append(session)
 
 
 def refuse_unserved(frame: wire.Send) -> None:

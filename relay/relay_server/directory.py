@@ -15,6 +15,8 @@ from relay_proto.frames import AgentCard, Presence, Status
 from .presence import presence
 
 SUGGESTIONS_MAX: Final = 3
+COMPARISONS_MAX: Final = 4
+"""Unknown names of one message that get suggestions: comparing names costs a hundred times what a send does."""
 SUGGEST_CHARS_MAX: Final = 48
 """Longer names are not compared: the cost grows with the square, and who mistypes them pastes."""
 SUGGEST_FROM_MAX: Final = 100
@@ -28,7 +30,7 @@ class Agent:
     """
 
     __slots__ = (
-        "agent", "caps", "channels", "connected", "epoch", "heard_at", "instance", "label", "left", "load",
+        "agent", "caps", "channels", "connected", "epoch", "heard_at", "label", "left", "load",
          "machine", "meta", "status", "tags", "visitor",
     )  # fmt: skip
 
@@ -42,7 +44,6 @@ class Agent:
         self.meta: dict[str, Any] | None = None
         self.status: Status | None = None
         self.load: int | float | None = None
-        self.instance = ""
         self.epoch = 0
         self.heard_at = float("-inf")
         self.connected = False
@@ -98,7 +99,7 @@ class Directory:
         """Milliseconds since 1970 at monotonic zero, as of the last turn: to show times, never to decide by them."""
         self._names: list[str] | None = None
         self._known: list[str] | None = None
-        self.suggestions_left = SUGGESTIONS_MAX
+        self.suggestions_left = COMPARISONS_MAX
         """How many more names may be compared for the message that is being read."""
 
     def monotonic(self, at: int) -> float:

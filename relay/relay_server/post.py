@@ -43,7 +43,7 @@ def _refused(broker: Broker, command: ask.Command, error: RelayError, now: float
         left_s = broker.leases.left_s(command.message, now)
         if left_s is not None:
             error.detail["lease_left_s"] = round(left_s, 3)
-    if isinstance(command, (ask.ExpireWork, ask.Ripen, ask.LeaveAgent, ask.Refill)):
+    if isinstance(command, (ask.ExpireWork, ask.Ripen, ask.LeaveAgent, ask.Refill, ask.EndSession)):
         # Nobody asked for it but the relay itself, so nobody would ask again.
         broker.deadlines.add(now + (error.retry_after_s or RETRY_S), broker.retry, command)
         return
@@ -76,7 +76,7 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
         broker.leases.freeze(frame.agent, agent.heard_at)
     broker.directory.describe(agent, frame.label, frame.tags or (), frame.caps or (), frame.channels or ())
     agent.machine, agent.meta, agent.status, agent.load = frame.machine, frame.meta, frame.status, None
-    agent.instance, agent.epoch = command.instance, outcome.epoch
+    agent.epoch = outcome.epoch
     agent.heard_at, agent.left = now, False
     agent.connected = not session.lost
     if session.lost:
@@ -89,8 +89,7 @@ def _welcome(broker: Broker, session: Session, frame: wire.Register, outcome: as
     """The session is the agent's from here on: the answer to its register, then what it said behind that."""
     session.registering = False
     session.agent, session.epoch = frame.agent, outcome.epoch
-    _ok(
-        broker,
+    broker.answer(
         session,
         wire.Ok(
             re=frame.id,
@@ -109,8 +108,7 @@ def _welcome(broker: Broker, session: Session, frame: wire.Register, outcome: as
 
 
 def _message_put(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, now: float, now_ms: int) -> None:
-    _ok(
-        broker,
+    broker.answer(
         command.origin,
         wire.Ok(
             re=command.frame.id,
@@ -172,8 +170,7 @@ def _filled(broker: Broker, command: ask.Refill, outcome: ask.Filled, now: float
 
 def _claimed(broker: Broker, command: Any, outcome: ask.WorkClaimed, now: float, now_ms: int) -> None:
     broker.leases.hold(outcome.message, command.agent, command.epoch, outcome.fence, outcome.lease_s, now)
-    _ok(
-        broker,
+    broker.answer(
         command.origin,
         wire.Ok(re=command.re, message=outcome.message, fence=outcome.fence, lease_s=outcome.lease_s),
     )
@@ -188,11 +185,8 @@ def _claimed(broker: Broker, command: Any, outcome: ask.WorkClaimed, now: float,
 def _returned(broker: Broker, command: ask.Command, outcome: ask.Returned, now: float, now_ms: int) -> None:
     for message in outcome.ended:
         broker.leases.drop(message)
-    if isinstance(command, ask.LeaveAgent) and command.origin is not None:
-        command.origin.close = (1000, "")  # it said bye: now everything before that has been answered
-        broker.speaking.append(command.origin)
     if command.re is not None:
-        _ok(broker, command.origin, wire.Ok(re=command.re))
+        broker.answer(command.origin, wire.Ok(re=command.re))
     for offer in outcome.offers:
         _offer(broker, offer)
     broker.wake_at(outcome.due_at, now, now_ms)
@@ -230,8 +224,11 @@ def _offer(broker: Broker, offer: ask.Offered) -> None:
 def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, now_ms: int) -> None:
     if isinstance(command, ask.ChangeAgent):
         _apply_change(broker, command)
+    elif isinstance(command, ask.EndSession):
+        command.origin.close = (1000, "")
+        broker.speaking.append(command.origin)
     if command.re is not None:
-        _ok(broker, command.origin, wire.Ok(re=command.re))
+        broker.answer(command.origin, wire.Ok(re=command.re))
 
 
 def _apply_change(broker: Broker, command: ask.ChangeAgent) -> None:
@@ -252,11 +249,6 @@ def _apply_change(broker: Broker, command: ask.ChangeAgent) -> None:
         # There may be work for what it can do now.
         session.lagging = session.rescan = True
         broker.refill(session)
-
-
-def _ok(broker: Broker, session: Session, frame: wire.Ok) -> None:
-    session.say(frame)
-    broker.speaking.append(session)
 
 
 _SETTLE: Final[dict[type[Any], Callable[..., None]]] = {
@@ -289,18 +281,17 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
                     broker.refuse(session, question.re, unknown_agent(broker.directory, "agent", question.agent))
                     continue
                 for item in found.items:
-                    item.stage = _stage(broker, question.agent, item.message, item.stage)
+                    if item.stage == "queued" and _is_pushed(broker, question.agent, item.message):
+                        item.stage = "pushed"
                 frame = wire.Ok(re=question.re, items=found.items, next=found.next)
             case wire.StoredMessage():
-                for state in found.deliveries or ():
-                    state.stage = _stage(broker, state.agent, found.message, state.stage) or state.stage
+                _mark_pushed(broker, found.message, found.deliveries or ())
                 if found.work is not None and found.work.state == "claimed":
                     found.work.lease_left_s = broker.leases.left_s(found.message, now)
                 frame = wire.Ok(re=question.re, item=found)
             case _:
                 assert isinstance(question, ask.DeliveriesOf)
-                for state in found:
-                    state.stage = _stage(broker, state.agent, question.message, state.stage) or state.stage
+                _mark_pushed(broker, question.message, found)
                 frame = wire.Ok(re=question.re, deliveries=found)
         _answer(broker, session, frame)
 
@@ -308,7 +299,7 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
 def list_agents(broker: Broker, question: ask.AgentsPage, now: float) -> None:
     """Answer the `agents` op, from memory."""
     items, after = agents_page(broker.directory, question.frame, now, PAGE_BYTES_MAX)
-    _ok(broker, question.origin, wire.Ok(re=question.re, items=items, next=after))
+    broker.answer(question.origin, wire.Ok(re=question.re, items=items, next=after))
 
 
 def _is_mistyped(broker: Broker, question: ask.InboxPage, page: ask.Page) -> bool:
@@ -319,8 +310,10 @@ def _is_mistyped(broker: Broker, question: ask.InboxPage, page: ask.Page) -> boo
 
 def _answer(broker: Broker, session: Session, frame: wire.Ok) -> None:
     """Say it if it fits into one WebSocket message: pages do by construction, a broadcast's receipts may not."""
-    if len(encode_frame(frame)) <= limits.MESSAGE_BYTES_MAX - 3:
-        _ok(broker, session, frame)
+    encoded = encode_frame(frame)
+    if len(encoded) <= limits.MESSAGE_BYTES_MAX - 3:
+        session.frames.append(encoded)
+        broker.speaking.append(session)
     elif frame.item is not None and frame.item.deliveries is not None:
         frame.item.deliveries = None
         _answer(broker, session, frame)
@@ -329,10 +322,13 @@ def _answer(broker: Broker, session: Session, frame: wire.Ok) -> None:
         broker.refuse(session, frame.re, too_many)
 
 
-def _stage(broker: Broker, agent: str, message: int, stage: wire.Stage | None) -> wire.Stage | None:
+def _mark_pushed(broker: Broker, message: int, states: Sequence[wire.DeliveryState]) -> None:
+    for state in states:
+        if state.stage == "queued" and _is_pushed(broker, state.agent, message):
+            state.stage = "pushed"
+
+
+def _is_pushed(broker: Broker, agent: str, message: int) -> bool:
     """`pushed` is memory's to say: the store only knows that it is queued."""
-    if stage == "queued":
-        session = broker.sessions.get(agent)
-        if session is not None and message in session.unacked:
-            return "pushed"
-    return stage
+    session = broker.sessions.get(agent)
+    return session is not None and message in session.unacked

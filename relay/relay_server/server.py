@@ -38,13 +38,16 @@ from .store import interface as ask
 from .store.sqlite import SQLiteStore
 from .websocket import WebSocket, binary_message
 
-COMMANDS_MAX: Final = 2048
-"""Commands of one turn: about 30 ms of the store's time."""
+TURN_WEIGHT_MAX: Final = 2048
+"""What one turn decides, in sends to one recipient: about 30 ms of the store's time."""
 BACKLOG_COMMANDS_MAX: Final = 4096
 """Commands waiting for a turn at which whoever sends more is not read until the next turn has begun."""
 BACKLOG_QUESTIONS_MAX: Final = 256
-LOOK_UPS_MAX: Final = 4
+"""Questions waiting at which whoever asks more is not read."""
 BACKLOG_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Bytes read for turns that have not begun, at which whoever sends more is not read."""
+LOOK_UPS_MAX: Final = 4
+"""Questions answered before the answers are written: each may be as large as a message."""
 
 
 class Relay:
@@ -149,7 +152,7 @@ class Relay:
             await self._work.wait()
             self._work.clear()
             while broker.commands or broker.questions:
-                await self._turn(*broker.take(COMMANDS_MAX))
+                await self._turn(*broker.take(TURN_WEIGHT_MAX))
 
     async def _turn(self, commands: list[ask.Command], questions: list[ask.Question]) -> None:
         self._read_on()
@@ -192,8 +195,9 @@ class Relay:
                 post.list_agents(self.broker, question, self.now())
             else:
                 questions.append(question)
-        answers = await self.store.look_up(questions, time.time_ns() // 1_000_000)
-        post.answer(self.broker, questions, answers, self.now())
+        if questions:
+            answers = await self.store.look_up(questions, time.time_ns() // 1_000_000)
+            post.answer(self.broker, questions, answers, self.now())
         self._flush()
 
     def _flush(self) -> None:
@@ -284,7 +288,7 @@ class Relay:
             websocket.flush()
             self.broker.lost(session)
         while turns.done() and turns.exception() is None and self.broker.commands:
-            await self._turn(*self.broker.take(COMMANDS_MAX))
+            await self._turn(*self.broker.take(TURN_WEIGHT_MAX))
         if self.websockets:
             gone = self._loop.create_task(self._all_gone.wait(), name="goodbye")
             await asyncio.wait({gone}, timeout=max(0.0, deadline - self.now()) / 2)

@@ -22,7 +22,7 @@ class Session:
     """State of one connection. `frames` are encoded and ready to leave; `close` is how to end after them."""
 
     __slots__ = (
-        "agent", "authorised", "close", "credit", "epoch", "frames", "held", "instance", "lagging", "lost", "name",
+        "agent", "authorised", "close", "credit", "epoch", "frames", "held", "lagging", "lost", "name",
         "parked", "parting", "pushed_to", "refilling", "registering", "rescan", "unacked", "visiting", "wire",
         "writable",
     )  # fmt: skip
@@ -35,7 +35,6 @@ class Session:
         """The handshake carried the token, or none is asked for."""
         self.agent: str | None = None
         self.epoch = 0
-        self.instance = ""
         self.registering = False
         self.visiting = False
         """It only sends and asks; the live session of the agent, if there is one, is another."""

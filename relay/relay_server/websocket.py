@@ -25,7 +25,7 @@ from relay_proto import limits
 from relay_proto.codec import batches, decode_client_batch
 from relay_proto.errors import BadFrame, CloseCode, NotRegistered, TooLarge
 
-from .access import bearer, host_allowed, origin_allowed, token_matches
+from .access import bearer, token_matches, why_not_let_in
 from .session import Session
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class WebSocket(asyncio.Protocol):
     """The I/O of one session. Made by uvicorn when a request asks for an upgrade; `relay` is the daemon."""
 
     __slots__ = (
-        "_closing_at", "_heard_at", "_parts", "_pinged_at", "_protocol", "_reading_paused", "_transport", "opened_at",
+        "_closing_at", "_heard_at", "_parts", "_pinged_at", "_protocol", "_transport", "opened_at",
         "relay", "session",
     )  # fmt: skip
 
@@ -78,7 +78,6 @@ class WebSocket(asyncio.Protocol):
         self._heard_at = 0.0
         self._pinged_at: float | None = None
         self._closing_at: float | None = None
-        self._reading_paused = False
 
     # -- asyncio's side --------------------------------------------------------------------------------------------
 
@@ -131,11 +130,9 @@ class WebSocket(asyncio.Protocol):
     def pause_reading(self) -> None:
         """The daemon has more to decide than one turn takes."""
         if not self._transport.is_closing():
-            self._reading_paused = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        self._reading_paused = False
         if not self._transport.is_closing() and (self.session is None or self.session.writable):
             self._transport.resume_reading()
 
@@ -144,14 +141,13 @@ class WebSocket(asyncio.Protocol):
     def _handshake(self, request: Request) -> None:
         protocol, config = self._protocol, self.relay.config
         headers = request.headers
-        if any(len(headers.get_all(name)) > 1 for name in ("Host", "Origin", "Authorization")):
-            response = protocol.reject(http.HTTPStatus.BAD_REQUEST, "A header stands twice.\n")
+        refusal = why_not_let_in(headers.get_all("Host"), headers.get_all("Origin"), config.hosts, config.origins)
+        if refusal is not None:
+            response = protocol.reject(refusal[0], f"{refusal[1]}\n")
+        elif len(headers.get_all("Authorization")) > 1:
+            response = protocol.reject(http.HTTPStatus.BAD_REQUEST, "Authorization stands twice\n")
         elif request.path.partition("?")[0] != PATH:
             response = protocol.reject(http.HTTPStatus.NOT_FOUND, f"The WebSocket is at {PATH}.\n")
-        elif not host_allowed(headers.get("Host"), config.hosts):
-            response = protocol.reject(http.HTTPStatus.FORBIDDEN, "This Host is not served here (--allow-host).\n")
-        elif not origin_allowed(headers.get("Origin"), config.origins):
-            response = protocol.reject(http.HTTPStatus.FORBIDDEN, "This Origin may not connect (--allow-origin).\n")
         elif self.relay.stopping:
             response = protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, "The relay is stopping.\n")
         else:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relay_proto.version import __version__
 
-from ..access import host_allowed, origin_allowed
+from ..access import why_not_let_in
 
 if TYPE_CHECKING:
     from ..server import Relay
@@ -27,17 +27,14 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-            if sum(name == b"host" for name, _ in scope["headers"]) > 1:
-                return await _json(400, error="bad_request", message="Host stands twice")(scope, receive, send)
-            if not host_allowed(headers.get(b"host"), self.relay.config.hosts):
-                return await _json(403, error="forbidden", message="this Host is not served here (--allow-host)")(
-                    scope, receive, send
-                )
-            if not origin_allowed(headers.get(b"origin"), self.relay.config.origins):
-                return await _json(403, error="forbidden", message="this Origin may not connect (--allow-origin)")(
-                    scope, receive, send
-                )
+            config = self.relay.config
+            hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
+            refusal = why_not_let_in(hosts, origins, config.hosts, config.origins)
+            if refusal is not None:
+                status, reason = refusal
+                error = "forbidden" if status == 403 else "bad_request"
+                return await _json(status, error=error, message=reason)(scope, receive, send)
         await self.app(scope, receive, send)
 
 

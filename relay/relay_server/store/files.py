@@ -28,9 +28,14 @@ def prepare_folder(folder: Path) -> None:
         raise StoreRefused(f"the data folder {folder} can't be used: {exc.strerror}") from exc
 
 
+def _open_private(path: Path) -> int:
+    """A descriptor of the file, which is made for its owner only when it is not there."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+
+
 def prepare_file(path: Path) -> None:
     """Make sure the file exists with the mode that SQLite then copies to its -wal and -shm files."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    descriptor = _open_private(path)
     try:
         os.fchmod(descriptor, FILE_MODE)
     finally:
@@ -44,8 +49,7 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         """Take the lock or raise StoreRefused, naming the owner."""
-        path = folder / "relay.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        descriptor = _open_private(folder / "relay.lock")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -73,7 +77,7 @@ class Ballast:
 
     def restore(self) -> bool:
         """Reserve the room; False when the disk has none to give."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        descriptor = _open_private(self._path)
         try:
             os.posix_fallocate(descriptor, 0, BALLAST_BYTES)
         except OSError:

@@ -54,6 +54,10 @@ class LeaveAgent(Command):
     release: bool
 
 
+class EndSession(Command):
+    """A session said bye: it ends when all that it said before is settled. Writes nothing."""
+
+
 class PutMessage(Command):
     """A send: `frame` from `sender`, for `recipients`, of whom `online` are connected."""
 
@@ -266,7 +270,6 @@ class StoredAgent(Struct):
     channels: list[str]
     machine: str | None
     meta: dict[str, Any] | None
-    instance: str
     epoch: int
     last_seen_at: int
 

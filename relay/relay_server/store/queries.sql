@@ -188,7 +188,7 @@ SELECT min(due) FROM (
 );
 
 -- name: all_agents
-SELECT agent, label, tags, caps, channels, machine, meta, instance, epoch, last_seen_at FROM agents ORDER BY agent;
+SELECT agent, label, tags, caps, channels, machine, meta, epoch, last_seen_at FROM agents ORDER BY agent;
 
 -- name: held_claims
 SELECT message, holder, holder_epoch, fence, lease_s FROM work WHERE state = 'claimed';

@@ -56,8 +56,8 @@ def work_state(columns: tuple[Any, ...]) -> WorkState:
 
 
 def stored_agent(columns: tuple[Any, ...]) -> StoredAgent:
-    agent, label, tags, caps, channels, machine, meta, instance, epoch, last_seen_at = columns
+    agent, label, tags, caps, channels, machine, meta, epoch, last_seen_at = columns
     return StoredAgent(
         agent, label, orjson.loads(tags), orjson.loads(caps), orjson.loads(channels), machine,
-        orjson.loads(meta) if meta else None, instance, epoch, last_seen_at,
+        orjson.loads(meta) if meta else None, epoch, last_seen_at,
     )  # fmt: skip

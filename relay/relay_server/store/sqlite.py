@@ -77,6 +77,7 @@ APPLY: Final[dict[type[Command], Callable[[Transaction, Any], Outcome]]] = {
     ask.PutAgent: writes.put_agent,
     ask.ChangeAgent: writes.change_agent,
     ask.LeaveAgent: writes.leave_agent,
+    ask.EndSession: writes.end_session,
     ask.PutMessage: writes.put_message,
     ask.AckMessages: writes.ack_messages,
     ask.NackMessage: writes.nack_message,

@@ -25,6 +25,7 @@ from .interface import (
     AgentPut,
     ChangeAgent,
     Done,
+    EndSession,
     Filled,
     LeaveAgent,
     MessagePut,
@@ -103,6 +104,10 @@ def leave_agent(tx: Transaction, command: LeaveAgent) -> Returned:
     if command.pushed:
         tx.executemany(queries.count_attempt, [(message, command.agent) for message in command.pushed])
     return release_all(tx, command.agent, command.epoch) if command.release else Returned([], [])
+
+
+def end_session(tx: Transaction, command: EndSession) -> Done:
+    return Done()
 
 
 # -- messages --------------------------------------------------------------------------------------------------------
