@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from relay_proto.frames import AgentCard, DeliveryState, ServerInfo, StoredMessage
 
+    from .address import DEFAULT_URL
     from .agent import Agent
-    from .client import DEFAULT_URL, connect
+    from .client import connect
     from .errors import Disconnected, Replaced, Unreachable
     from .message import Message, Page, Receipt
     from .work import Work
@@ -21,7 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "DEFAULT_URL": ".client", "Agent": ".agent", "AgentCard": "relay_proto.frames",
+    "DEFAULT_URL": ".address", "Agent": ".agent", "AgentCard": "relay_proto.frames",
     "DeliveryState": "relay_proto.frames", "Disconnected": ".errors", "Message": ".message", "Page": ".message",
     "Receipt": ".message", "Replaced": ".errors", "ServerInfo": "relay_proto.frames",
     "StoredMessage": "relay_proto.frames", "Unreachable": ".errors", "Work": ".work", "connect": ".client",

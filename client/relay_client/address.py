@@ -3,10 +3,12 @@
 import urllib.parse
 from typing import Final
 
+from relay_proto import limits
 from relay_proto.errors import BadRequest
 
+DEFAULT_URL: Final = f"http://localhost:{limits.DEFAULT_PORT}"
 _SCHEMES: Final = {"http": "ws", "ws": "ws", "https": "wss", "wss": "wss"}
-_HINT: Final = "expected something like http://localhost:4850 (http, https, ws or wss)"
+_HINT: Final = f"expected something like {DEFAULT_URL} (http, https, ws or wss)"
 
 
 class Address:

@@ -7,19 +7,17 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 from relay_proto import codec, limits
 from relay_proto.errors import BadRequest
 from relay_proto.frames import Register, Status
 
-from .address import parse_url
+from .address import DEFAULT_URL, parse_url
 from .agent import Agent, names
 from .conversation import REGISTER_ID, Conversation
 from .errors import refused
 from .link import Link
-
-DEFAULT_URL: Final = f"http://localhost:{limits.DEFAULT_PORT}"
 
 _token = re.compile(rf"\A[\x21-\x7e]{{1,{limits.TOKEN_CHARS_MAX}}}\Z")  # what may stand in a header
 

@@ -36,7 +36,7 @@ def agents(
     as_json: bool,
     door: Door,
 ) -> None:
-    """Show the agents that the relay knows, by name; all given filters must hold. The asker is one of them."""
+    """Show the agents that the relay knows, by name; all given filters must hold."""
 
     async def action(agent: "Agent") -> list[AgentCard]:
         return await agent.agents(tag=tag, cap=cap, label=label, channel=channel, status=status, machine=machine)

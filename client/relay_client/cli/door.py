@@ -1,8 +1,7 @@
-"""How a command reaches the relay: the options that every client command has, and the session it works in.
+"""How a command reaches the relay: the options that every client command has, and the visit it works in.
 
-One agent has one live session, and two `relay send` of one person are the same agent: the later one takes the name
-over from the earlier. `ask` makes that invisible: who was replaced waits a moment and does it again. What it sends
-must therefore carry a key.
+A command visits: it disturbs no session of its name, and any number of them may run at the same moment. Cut off in the
+middle, by a relay that restarts, `ask` does its action again. What it sends must therefore carry a key.
 """
 
 import asyncio
@@ -22,14 +21,15 @@ from relay_proto import limits
 from relay_proto.errors import BadRequest
 from relay_proto.targets import AGENT_PATTERN, BROADCAST_WORDS, parse_target
 
+from ..address import DEFAULT_URL
+
 if TYPE_CHECKING:
     from relay_client import Agent
 
 Result = TypeVar("Result")
 
-DEFAULT_URL: Final = f"http://localhost:{limits.DEFAULT_PORT}"
 AGAIN_S: Final = 10.0
-"""Seconds in which `ask` tries again: enough for dozens of commands at the same moment, or for a relay's restart."""
+"""Seconds in which `ask` tries again: enough for a relay's restart."""
 AGAIN_PAUSE_S: Final = (0.02, 0.5)
 """First and largest pause before another try."""
 COMMAND_TIMEOUT_S: Final = 30.0

@@ -76,8 +76,6 @@ async def registration(asker: Door, name: str, *, takeover: bool) -> dict[str, A
 
     A courtesy, not a lock: who comes online between this look and our registering is still replaced.
     """
-    if asker.name == name:  # looking must not replace the session it looks for
-        asker = replace(asker, name=f"{name[:120]}-look")
 
     async def action(agent: "Agent") -> AgentCard | None:
         return next((card for card in await agent.agents() if card.agent == name), None)

@@ -96,7 +96,7 @@ def _text_or_bytes(data: bytes) -> str | bytes:
 
 
 async def deliver(door: Door, letter: Letter) -> "Receipt":
-    """Sends the letter, again with the same key when a namesake took the session in between."""
+    """Sends the letter, again with the same key when the connection was lost in between."""
 
     import relay_client
 
@@ -109,7 +109,7 @@ async def deliver(door: Door, letter: Letter) -> "Receipt":
 
     try:
         return await ask(door, action)
-    except (TimeoutError, relay_client.Disconnected, relay_client.Replaced, relay_client.Unreachable) as exc:
+    except (TimeoutError, relay_client.Disconnected, relay_client.Unreachable) as exc:
         if tries:
             exc.add_note(f"it may or may not be accepted; the same command with --key {letter.key} can't double it")
         raise

@@ -1,15 +1,15 @@
 """The `relay-repl` command: its options, and which of its two faces it shows."""
 
 import sys
-from dataclasses import replace
 
 import click
 
 from relay_proto import limits
 from relay_proto.version import __version__
 
+from ..address import DEFAULT_URL
 from ..cli import failure
-from ..cli.door import COMMAND_TIMEOUT_S, DEFAULT_URL, Door, check_agent, default_name, run
+from ..cli.door import COMMAND_TIMEOUT_S, Door, check_agent, default_name, run
 from ..cli.listen import registration
 from ..cli.news import connection_news
 from ..cli.output import now, put, width
@@ -39,7 +39,7 @@ async def open_desk(door: Door, *, takeover: bool) -> None:
     from .desk import Desk
     from .script import run_script
 
-    before = await registration(replace(door, name=default_name("cli-")), door.name, takeover=takeover)
+    before = await registration(door, door.name, takeover=takeover)
     interactive = sys.stdin.isatty()
     credit = limits.CREDIT_MAX if interactive else 1  # unread messages stay unacked; a script reads none of them
     async with relay_client.connect(door.url, agent=door.name, token=door.token, credit=credit, **before) as agent:
