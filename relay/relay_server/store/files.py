@@ -88,5 +88,10 @@ class Ballast:
             os.close(descriptor)
         return True
 
+    def has_room(self) -> bool:
+        """True when the disk could hold the ballast and as much again: the room it gave up is not for sends."""
+        disk = os.statvfs(self._path.parent)
+        return disk.f_bavail * disk.f_frsize >= 2 * BALLAST_BYTES
+
     def drop(self) -> None:
         self._path.unlink(missing_ok=True)

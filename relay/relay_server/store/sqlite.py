@@ -148,7 +148,7 @@ class SQLiteStore:
             if isinstance(exc, sqlite3.Error):
                 raise StoreRefused(f"the database {self.path} can't be opened: {exc}") from exc
             raise
-        if not self._ballast.restore():
+        if self._full_until is None and not self._ballast.restore():
             log.warning("no room for the ballast; a full disk will refuse acks too", folder=str(self.folder))
         return snapshot
 
@@ -213,8 +213,8 @@ class SQLiteStore:
 
     def _apply_turn(self, connection: sqlite3.Connection, commands: Sequence[Command], now_ms: int) -> list[Outcome]:
         """Runs on the writer's thread. One transaction, or, when that fails, one for each command."""
-        if self._full_until is not None and time.monotonic() < self._full_until:
-            return self._apply_one_by_one(connection, commands, now_ms)
+        if self._full_until is not None and not self._may_probe():
+            return self._apply_while_full(connection, commands, now_ms)
         try:
             outcomes = self._apply(connection, commands, now_ms)
         except Exception as exc:
@@ -225,8 +225,31 @@ class SQLiteStore:
         if self._full_until is not None and any(isinstance(command, GROWING) for command in commands):
             self._full_until = None
             self._ballast.restore()
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}").fetchall()
             log.info("there is room on the disk again: sends are accepted")
         return outcomes
+
+    def _may_probe(self) -> bool:
+        """Whether a send may be tried for real: now and then, and not into the room that the ballast gave up."""
+        assert self._full_until is not None
+        if time.monotonic() < self._full_until:
+            return False
+        if self._ballast.has_room():
+            return True
+        self._full_until = time.monotonic() + FULL_PROBE_S
+        return False
+
+    def _apply_while_full(
+        self, connection: sqlite3.Connection, commands: Sequence[Command], now_ms: int
+    ) -> list[Outcome]:
+        """What makes the store grow is refused, the rest is one transaction: its pages are what the ballast gave."""
+        rest = [command for command in commands if not isinstance(command, GROWING)]
+        try:
+            decided = iter(self._apply(connection, rest, now_ms))
+        except Exception as exc:
+            self._after_error(connection, exc)
+            return self._apply_one_by_one(connection, commands, now_ms)
+        return [_storage_full() if isinstance(command, GROWING) else next(decided) for command in commands]
 
     def _apply(self, connection: sqlite3.Connection, commands: Sequence[Command], now_ms: int) -> list[Outcome]:
         connection.execute("BEGIN IMMEDIATE")
@@ -266,6 +289,8 @@ class SQLiteStore:
             if self._full_until is None:
                 log.error("the disk is full: sends are refused until there is room", folder=str(self.folder))
                 self._ballast.drop()
+                # A checkpoint would copy old pages into the room that acks are to have.
+                connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
             self._full_until = time.monotonic() + FULL_PROBE_S
             return _storage_full()
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
