@@ -282,8 +282,13 @@ def _explain(exc: msgspec.ValidationError, fields: dict[str, Any]) -> RelayError
 def _choices(op: object, name: str) -> list[str]:
     """The words that a field may hold, read off its type."""
     [kind] = [frame for frame in get_args(ClientFrame) if frame.__struct_config__.tag == op]
-    [field] = [field for field in msgspec.structs.fields(kind) if field.encode_name == name]
-    return [word for part in (field.type, *get_args(field.type)) for word in get_args(part) if isinstance(word, str)]
+    [field] = [field for field in msgspec.structs.fields(kind) if field.encode_name == name.split("[")[0]]
+    return _words(field.type)
+
+
+def _words(part: Any) -> list[str]:
+    """The words of every Literal in a type, however deep it stands."""
+    return [word for arg in get_args(part) for word in ([arg] if isinstance(arg, str) else _words(arg))]
 
 
 def _value_at(fields: dict[str, Any], path: str, name: str) -> Any:

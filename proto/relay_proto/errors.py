@@ -127,6 +127,11 @@ class HopLimit(RelayError):
     meaning = "The message is too far down a chain of messages that caused each other."
 
 
+class Deadlock(RelayError):
+    code = "deadlock"
+    meaning = "Everyone in detail.ring waits for the next one; this is the youngest of their asks, and is not asked."
+
+
 class InboxFull(RelayError):
     code = "inbox_full"
     meaning = "A recipient's inbox is at its bound; nothing was stored."
@@ -170,7 +175,7 @@ ERRORS: dict[str, type[RelayError]] = {
     for kind in (
         BadFrame, BadRequest, UnknownOp, Unauthorized, Forbidden, NotRegistered, UnknownAgent, AmbiguousTarget,
         UnknownMessage, KeyConflict, Claimed, StaleFence, NotHolder, NotClaimable, Busy, RateLimited, HopLimit,
-        InboxFull, TooLarge, PointlessAck, Expired, StorageFull, Unavailable, Internal,
+        Deadlock, InboxFull, TooLarge, PointlessAck, Expired, StorageFull, Unavailable, Internal,
     )
 }  # fmt: skip
 """Every code of the wire and its exception, in the order of the contract."""

@@ -36,15 +36,29 @@ LeaseSeconds = (
 DelaySeconds = (
     Annotated[int, Meta(ge=0, le=int(limits.DELAY_S_MAX))] | Annotated[float, Meta(ge=0, le=limits.DELAY_S_MAX)]
 )
-Seconds = int | float
+SpanSeconds = (
+    Annotated[int, Meta(ge=1, le=int(limits.TTL_S_MAX))]
+    | Annotated[float, Meta(ge=limits.SPAN_S_MIN, le=limits.TTL_S_MAX)]
+)
+ReplySeconds = (
+    Annotated[int, Meta(ge=1, le=int(limits.REPLY_S_MAX))]
+    | Annotated[float, Meta(ge=limits.SPAN_S_MIN, le=limits.REPLY_S_MAX)]
+)
+OfferSeconds = (
+    Annotated[int, Meta(ge=int(limits.OFFER_S_MIN), le=int(limits.OFFER_S_MAX))]
+    | Annotated[float, Meta(ge=limits.OFFER_S_MIN, le=limits.OFFER_S_MAX)]
+)
 Credit = Annotated[int, Meta(ge=1, le=limits.CREDIT_MAX)]
 PageLimit = Annotated[int, Meta(ge=1, le=limits.PAGE_MAX)]
-Priority = Annotated[int, Meta(ge=0, le=9)]
+Priority = Annotated[int, Meta(ge=0, le=limits.PRIORITY_MAX)]
 Intent = Literal["request", "inform", "ack"]
 Status = Literal["online", "idle", "busy"]
 """What an agent says of itself; `stale` and `offline` are the relay's to say."""
 Presence = Literal["online", "idle", "busy", "stale", "offline"]
 Stage = Literal["queued", "pushed", "surfaced", "done", "nacked", "expired", "superseded", "dead"]
+EventKind = Literal["receipt", "presence"]
+"""Events that come only to who subscribed to them; the others come to whom they concern."""
+EventKinds = Annotated[list[EventKind], Meta(min_length=1, max_length=8)]
 Body = str | bytes
 
 

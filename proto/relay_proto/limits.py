@@ -63,7 +63,23 @@ LEASE_S_MIN: Final = 1.0
 """Shorter leases would expire within one stall of a laptop's scheduler."""
 LEASE_S_MAX: Final = 24 * 3600.0
 DELAY_S_MAX: Final = 30 * 24 * 3600.0
-"""Longest delay of a nack: as long as finished messages are kept."""
+"""Longest delay of a send or a nack: as long as finished messages are kept."""
+
+# -- time and chains -------------------------------------------------------------------------------------------------
+SPAN_S_MIN: Final = 0.001
+"""The shortest ttl_s and expect_reply_s: the clock of the wire has milliseconds."""
+TTL_S_MAX: Final = 30 * 24 * 3600.0
+REPLY_S_MAX: Final = 7 * 24 * 3600.0
+"""Longest wait for a reply: who waits longer should ask again."""
+PRIORITY_MAX: Final = 9
+PRIORITY_DEFAULT: Final = 4
+"""What a message without a priority counts as: there is room below and above it."""
+OFFER_S_DEFAULT: Final = 30.0
+OFFER_S_MIN: Final = 1.0
+OFFER_S_MAX: Final = 24 * 3600.0
+"""How long a message to any:.. lies with one of them, neither acked nor claimed, before the next one gets it."""
+HOPS_MAX: Final = 16
+"""Length of a chain of messages that caused each other (reply_to, caused_by). A person's word begins a new one."""
 
 # -- lists -----------------------------------------------------------------------------------------------------------
 PAGE_DEFAULT: Final = 100

@@ -1,7 +1,7 @@
 """The target grammar: who a message is for, as text.
 
     target  = agent | "tag:" name | "cap:" name | "label:" text | "channel:" name | "broadcast" | "ALL"
-            | "any:cap:" name | "any:tag:" name
+            | "any:cap:" name | "any:tag:" name | "thread:" message
 
 An agent id has no colon, so the prefixes never collide with one. `broadcast` and `ALL` are words, so no agent may
 carry them as its id. Which agents a target means is the relay's `target.py`; this file only reads the text.
@@ -22,6 +22,7 @@ BROADCAST_WORDS = frozenset({"broadcast", "ALL"})
 _agent = re.compile(AGENT_PATTERN)
 _name = re.compile(NAME_PATTERN)
 _label = re.compile(LABEL_PATTERN)
+_message = re.compile(r"\A[1-9][0-9]{0,17}\Z")
 
 
 class TargetKind(Enum):
@@ -35,6 +36,7 @@ class TargetKind(Enum):
     BROADCAST = "broadcast"
     ANY_TAG = "any:tag:"
     ANY_CAP = "any:cap:"
+    THREAD = "thread:"
 
 
 class Target:
@@ -50,6 +52,16 @@ class Target:
     def is_direct(self) -> bool:
         """True when the target names one agent by its id."""
         return self.kind is TargetKind.AGENT
+
+    @property
+    def is_any(self) -> bool:
+        """True when exactly one of those it matches is meant, whoever is best placed."""
+        return self.kind is TargetKind.ANY_CAP or self.kind is TargetKind.ANY_TAG
+
+    @property
+    def is_group(self) -> bool:
+        """True when everyone it matches is meant."""
+        return not (self.is_direct or self.is_any)
 
     def __repr__(self) -> str:
         return f"Target({self.kind.value}{self.name})"
@@ -68,11 +80,12 @@ _PREFIXES = (
     (TargetKind.CHANNEL, _name, "a channel is 1-64 characters of A-Z a-z 0-9 . _ - @ / : + #"),
     (TargetKind.ANY_TAG, _name, "a tag is 1-64 characters of A-Z a-z 0-9 . _ - @ / : + #"),
     (TargetKind.ANY_CAP, _name, "a capability is 1-64 characters of A-Z a-z 0-9 . _ - @ / : + #"),
+    (TargetKind.THREAD, _message, "a thread is the id of its first message"),
 )
 
 
 @functools.lru_cache(maxsize=4096)  # agents talk to the same few targets; bounded, so a flood of names can't grow it
-def parse_target(text: str) -> Target:
+def parse_target(text: str, field: str = "to") -> Target:
     """The target that `text` names.
 
     Raises BadRequest, naming the text and the grammar, when it is none. Whether such an agent exists is not asked.
@@ -83,15 +96,15 @@ def parse_target(text: str) -> Target:
         if _agent.match(text):
             return Target(TargetKind.AGENT, text)
         raise BadRequest(
-            f"to is {text[:160]!r}; an agent id is 1-{limits.AGENT_CHARS_MAX} characters of A-Z a-z 0-9 . _ - @ /"
+            f"{field} is {text[:160]!r}; an agent id is 1-{limits.AGENT_CHARS_MAX} characters of A-Z a-z 0-9 . _ - @ /"
         )
     for kind, pattern, rule in _PREFIXES:
         if text.startswith(kind.value):
             name = text[len(kind.value) :]
             if pattern.match(name):
                 return Target(kind, name)
-            raise BadRequest(f"to is {text[:160]!r}; {rule}")
+            raise BadRequest(f"{field} is {text[:160]!r}; {rule}")
     raise BadRequest(
-        f"to is {text[:160]!r}; a target is an agent id, tag:x, cap:x, label:x, channel:x, any:cap:x, any:tag:x, "
-        "broadcast or ALL"
+        f"{field} is {text[:160]!r}; a target is an agent id, tag:x, cap:x, label:x, channel:x, any:cap:x, any:tag:x, "
+        "thread:id, broadcast or ALL"
     )

@@ -1,0 +1,112 @@
+"""What lists and answers are made of. No frames: these stand inside one."""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from .fields import Intent, Presence, Stage
+
+
+class AgentCard(Struct, kw_only=True, omit_defaults=True):
+    """One agent as `agents` shows it."""
+
+    agent: str
+    status: Presence  # what it is now, by the relay's eyes
+    epoch: int
+    last_seen_at: int
+    reason: str | None = None  # why it has this status, in words
+    label: str | None = None
+    tags: list[str] = []
+    caps: list[str] = []
+    channels: list[str] = []
+    machine: str | None = None
+    meta: dict[str, Any] = {}
+    load: int | float | None = None
+
+
+class DeliveryState(Struct, kw_only=True, omit_defaults=True):
+    """How far one message came at one recipient. `at`: when this stage was reached."""
+
+    agent: str
+    stage: Stage
+    at: int
+    attempt: int
+    reason: str | None = None
+
+
+class WorkState(Struct, kw_only=True, omit_defaults=True):
+    """The state of claimable work. `attempts` counts claims that were not given back gracefully."""
+
+    state: Literal["ready", "delayed", "claimed", "done", "failed", "buried"]
+    fence: int
+    attempts: int
+    holder: str | None = None
+    lease_s: float | None = None
+    lease_left_s: float | None = None
+    ready_at: int | None = None  # delayed: when it is offered again
+    result: Any = None
+    reason: str | None = None
+
+
+class StoredMessage(Struct, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
+    """A message as `inbox` and `message` show it. `stage`, `at` and `attempt` are of the inbox asked for."""
+
+    message: int
+    sender: str
+    to: str
+    body: Any
+    sent_at: int
+    thread: int
+    hops: int
+    subject: str | None = None
+    channel: str | None = None
+    reply_to: int | None = None
+    intent: Intent | None = None
+    content_type: str | None = None
+    headers: dict[str, str] | None = None
+    claimable: bool = False
+    priority: int | None = None
+    expires_at: int | None = None
+    supersedes: int | None = None
+    caused_by: int | None = None
+    reply_by_at: int | None = None
+    stage: Stage | None = None
+    at: int | None = None
+    attempt: int | None = None
+    reason: str | None = None
+    due_at: int | None = None  # queued: not pushed before
+    deliveries: list[DeliveryState] | None = None
+    work: WorkState | None = None
+
+
+class ServerInfo(Struct, kw_only=True):
+    """Who answers: in the `ok` to `register`."""
+
+    name: str
+    version: str
+    protocol: int
+
+
+class OwedReply(Struct, kw_only=True, omit_defaults=True):
+    """One reply that is still owed: `agent` owes it to `asker`."""
+
+    message: int  # the ask
+    asker: str
+    agent: str
+    asked_at: int
+    reply_by_at: int
+    overdue: bool = False
+    subject: str | None = None
+    stage: Stage | None = None  # how far the ask came at the one who owes
+    stage_at: int | None = None
+    status: Presence | None = None  # of the one who owes, now
+
+
+class Explanation(Struct, kw_only=True, omit_defaults=True):
+    """The answer to `why`."""
+
+    about: str  # "agent builder", "message 41"
+    sentences: list[str]  # what it waits for, since when, who could unblock it; in the order to read them
+    since_at: int | None = None  # since when it waits
+    waits_for: list[str] = []  # agents whose move it is
+    facts: dict[str, Any] = {}  # what the sentences were made of
