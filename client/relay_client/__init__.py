@@ -7,25 +7,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from relay_proto.frames import AgentCard, DeliveryState, ServerInfo, StoredMessage
+    from relay_proto.errors import Deadlock, RelayError
+    from relay_proto.frames import (
+        AgentCard,
+        DeliveryState,
+        Event,
+        Explanation,
+        OwedReply,
+        ServerInfo,
+        StoredMessage,
+        Will,
+    )
 
     from .address import DEFAULT_URL
     from .agent import Agent
     from .client import connect
-    from .errors import Disconnected, Replaced, Unreachable
+    from .errors import Disconnected, Replaced, ReplyOverdue, ReplyRefused, Unreachable
+    from .events import Events
     from .message import Message, Page, Receipt
     from .work import Work
 
 __all__ = [
-    "DEFAULT_URL", "Agent", "AgentCard", "DeliveryState", "Disconnected", "Message", "Page", "Receipt", "Replaced",
-    "ServerInfo", "StoredMessage", "Unreachable", "Work", "connect",
+    "DEFAULT_URL", "Agent", "AgentCard", "Deadlock", "DeliveryState", "Disconnected", "Event", "Events",
+    "Explanation", "Message", "OwedReply", "Page", "Receipt", "RelayError", "Replaced", "ReplyOverdue",
+    "ReplyRefused", "ServerInfo", "StoredMessage", "Unreachable", "Will", "Work", "connect",
 ]  # fmt: skip
 
 _HOMES = {
     "DEFAULT_URL": ".address", "Agent": ".agent", "AgentCard": "relay_proto.frames",
-    "DeliveryState": "relay_proto.frames", "Disconnected": ".errors", "Message": ".message", "Page": ".message",
-    "Receipt": ".message", "Replaced": ".errors", "ServerInfo": "relay_proto.frames",
-    "StoredMessage": "relay_proto.frames", "Unreachable": ".errors", "Work": ".work", "connect": ".client",
+    "Deadlock": "relay_proto.errors", "DeliveryState": "relay_proto.frames", "Disconnected": ".errors",
+    "Event": "relay_proto.frames", "Events": ".events", "Explanation": "relay_proto.frames", "Message": ".message",
+    "OwedReply": "relay_proto.frames", "Page": ".message", "Receipt": ".message",
+    "RelayError": "relay_proto.errors", "Replaced": ".errors", "ReplyOverdue": ".errors", "ReplyRefused": ".errors",
+    "ServerInfo": "relay_proto.frames", "StoredMessage": "relay_proto.frames", "Unreachable": ".errors",
+    "Will": "relay_proto.frames", "Work": ".work", "connect": ".client",
 }  # fmt: skip
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from relay_proto import codec, limits
 from relay_proto.errors import BadRequest
-from relay_proto.frames import Register, Status
+from relay_proto.frames import Register, Status, Will
 
 from .address import DEFAULT_URL, parse_url
-from .agent import Agent, names
+from .agent import Agent
+from .calls import names
 from .conversation import REGISTER_ID, Conversation
 from .errors import refused
 from .link import Link
@@ -30,7 +31,9 @@ class connect:
     $RELAY_TOKEN). label, tags, caps, channels, machine, meta, status: what others see and find it by. instance: names
     this process; the same instance keeps its epoch and its claims, another one takes the agent over (default: a new one
     for each call). credit: deliveries it takes unacked. visit: only send and ask; it gets no messages, replaces no live
-    session and is no member of any group (for scripts). reconnect: make lost connections again, and try a first
+    session and is no member of any group (for scripts). will: its last word, a `Will` or a mapping with `to`, `body`
+    and perhaps `subject`, `channel`: the relay sends it from this agent when that falls silent (120 s) without having
+    closed; a later `connect` without one takes it back. reconnect: make lost connections again, and try a first
     connection until `connect_timeout_s`; without it there is one attempt, and a lost connection ends the agent with
     Disconnected.
 
@@ -54,6 +57,7 @@ class connect:
         instance: str | None = None,
         credit: int = limits.CREDIT_DEFAULT,
         visit: bool = False,
+        will: Will | Mapping[str, Any] | None = None,
         connect_timeout_s: float = 10.0,
         reconnect: bool = True,
     ) -> None:
@@ -77,6 +81,7 @@ class connect:
                 instance=secrets.token_hex(16) if instance is None else instance,
                 credit=credit,
                 visit=visit,
+                will=will if will is None or isinstance(will, Will) else Will(**will),
             )
         except (TypeError, ValueError) as exc:
             raise refused("register", exc) from None

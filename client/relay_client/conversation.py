@@ -11,6 +11,8 @@ Rules
 - Nothing but the register frame leaves before the relay has answered it.
 - The caller may lose interest in a request (`abandon`). Its late answer is dropped quietly. What only asked is not sent
   again; what ends a claim is, and a claim that was won for nobody is released: no claim leaks.
+- A send whose reply is waited for is an ask as well (`asks.py`); what it is about is what its answer names.
+- Subscriptions belong to a connection: each new one gets them again.
 - Acks need no answer and are not kept: one that was lost comes back as a delivery that was handled (`deliveries.py`).
 - What is to be written collects in order; `take_outgoing()` hands over everything of one tick at once.
 
@@ -19,7 +21,8 @@ A `waiter` is what the caller gets back with the answer; all that is asked of it
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Final, Generic, Protocol, TypeVar, assert_never
+from typing import Final, Generic, TypeVar, assert_never
+from weakref import WeakSet
 
 import msgspec
 
@@ -32,6 +35,8 @@ from relay_proto.frames import (
     Complete,
     Deliver,
     Error,
+    Event,
+    EventKind,
     Fail,
     Heartbeat,
     Nack,
@@ -40,36 +45,25 @@ from relay_proto.frames import (
     RelayFrame,
     Release,
     Renew,
+    Send,
+    Subscribe,
+    Unsubscribe,
     Update,
 )
 
+from .asks import Ask, Asks
 from .deliveries import Deliveries
+from .events import Feed
+from .requests import About, OpenRequest, OpenRequests, Waiter
 
 REGISTER_ID: Final = 0
 """The request id of every register; all others count from 1."""
-OPEN_REQUESTS_MAX: Final = 8192
-"""Requests without an answer. Far more than keeps a relay busy; a caller beyond it waits its turn."""
-OPEN_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Bytes of all of them: what is kept to be sent again must fit into memory, whatever the bodies are."""
-
-About = Claim | Renew | Release | Complete | Fail | Update | Heartbeat | Ack | Nack
-"""Requests whose asking or answer changes what the client knows. Of the others only the bytes are kept."""
-
 CLAIM_OVER: Final = frozenset({"stale_fence", "not_holder", "not_claimable", "unknown_message"})
 """What the relay answers to who does not hold the claim any more."""
 _CLAIM_REFUSED: Final = frozenset({"claimed", "not_claimable", "unknown_message"})
 
 
 _BYE: Final = codec.encode_frame(Bye())
-
-
-class Waiter(Protocol):
-    """Who waits for an answer: in `link.py` a future."""
-
-    def done(self) -> bool:
-        """True when he waits no more (he was cancelled)."""
-        ...
-
 
 W = TypeVar("W", bound=Waiter)
 
@@ -82,23 +76,6 @@ class State(Enum):
     ONLINE = "online"
 
 
-class OpenRequest(Generic[W]):
-    """A request without an answer. `waiter` is None when nobody waits; `sent`: it may have reached the relay."""
-
-    __slots__ = ("about", "data", "id", "sent", "waiter")
-
-    def __init__(self, id: int, data: bytes, waiter: W | None, about: About | None) -> None:
-        self.id = id
-        self.data = data
-        self.waiter = waiter
-        self.about = about
-        self.sent = False
-
-    @property
-    def is_wanted(self) -> bool:
-        return self.waiter is not None and not self.waiter.done()
-
-
 class Conversation(Generic[W]):
     """Requests and their answers, deliveries and their acks, and the frames that are ready to be written.
 
@@ -108,20 +85,22 @@ class Conversation(Generic[W]):
     """
 
     __slots__ = (
-        "_key_count", "_key_prefix", "_last_id", "_open", "_open_bytes", "_outgoing",
-        "answer", "bye", "complaints", "deliveries", "refusal", "register", "state",
+        "_key_count", "_key_prefix", "_last_id", "_open", "_outgoing",
+        "answer", "asks", "bye", "complaints", "deliveries", "feeds", "refusal", "register", "state", "subscribed",
     )  # fmt: skip
 
     def __init__(self, register: Register, key_prefix: str) -> None:
         self.register = register
         self.state = State.OFFLINE
         self.deliveries = Deliveries()
+        self.asks: Asks[W] = Asks()
+        self.feeds: WeakSet[Feed] = WeakSet()  # who wants to hear events, as long as he does
+        self.subscribed: set[EventKind] = set()
         self.answer: Ok | None = None  # to the last register
         self.refusal: RelayError | None = None  # why the last register was refused
         self.bye: Bye | None = None  # what the relay said before it closes this connection
         self.complaints: list[Error] = []  # errors about frames that had no id; whoever reads them clears them
-        self._open: dict[int, OpenRequest[W]] = {}
-        self._open_bytes = 0
+        self._open: OpenRequests[W] = OpenRequests()
         self._outgoing: list[bytes] = []
         self._last_id = REGISTER_ID
         self._key_prefix = key_prefix
@@ -143,17 +122,21 @@ class Conversation(Generic[W]):
         """The connection is gone, with all that was written and not answered, and with the frames that were ready."""
         self.state = State.OFFLINE
         self._outgoing.clear()
-        for request in list(self._open.values()):
+        for request in list(self._open):
             if not request.is_wanted and not isinstance(request.about, (Claim, Release, Complete, Fail)):
-                self._close(request)
+                self._open.close(request)
 
     def _registered(self, answer: Ok) -> None:
         self.answer = answer
         self.state = State.ONLINE
+        self.deliveries.registered()
         self._write_acks()
-        for request in self._open.values():
-            request.sent = True
-            self._outgoing.append(request.data)
+        again = list(self._open)
+        if self.subscribed:
+            renewal = Subscribe(id=self.next_id(), events=sorted(self.subscribed))
+            self.request(renewal.id, codec.encode_frame(renewal), None, renewal)
+        for request in again:
+            self._write_request(request)
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
@@ -170,17 +153,16 @@ class Conversation(Generic[W]):
     @property
     def free(self) -> int:
         """How many more requests may be opened now; 0 when it is time to wait for answers."""
-        return 0 if self._open_bytes >= OPEN_BYTES_MAX else max(0, OPEN_REQUESTS_MAX - len(self._open))
+        return self._open.free
 
     def request(self, id: int, data: bytes, waiter: W | None, about: About | None = None) -> None:
         """Open a request: `data` is its checked frame with `id`. `about` is that frame, where it is one of About."""
         if about is not None:
             self._asked(about)
-        request = self._open[id] = OpenRequest(id, data, waiter, about)
-        self._open_bytes += len(data)
+        request = OpenRequest(id, data, waiter, about)
+        self._open.add(request)
         if self.state is State.ONLINE:
-            request.sent = True
-            self._outgoing.append(data)
+            self._write_request(request)
 
     def refuse_second_claim(self, message: int) -> None:
         """Raise Claimed when this agent holds the claim already, or is asking for it.
@@ -188,7 +170,7 @@ class Conversation(Generic[W]):
         The relay would answer ok once more, and two tasks of one agent would both think that they own the work.
         """
         fence = self.deliveries.fence_held(message)
-        if fence is not None or self._is_claiming(message):
+        if fence is not None or self._open.is_claiming(message):
             agent = self.register.agent
             raise Claimed(f"message {message} is claimed by this very agent, {agent}", detail={"holder": agent})
 
@@ -214,10 +196,10 @@ class Conversation(Generic[W]):
                 pass  # the decision stands, whoever waits for its answer
             case Claim():
                 if not request.sent:
-                    self._close(request)  # else it may be won: only asking again shows it, then it is given back
+                    self._open.close(request)  # else it may be won: only asking again shows it, then it is given back
             case _:
                 if self.state is not State.ONLINE:
-                    self._close(request)
+                    self._open.close(request)
 
     def give_back(self, claim: Ok) -> None:
         """Release what a claim won for nobody: its caller was cancelled."""
@@ -227,11 +209,8 @@ class Conversation(Generic[W]):
         self.request(release.id, codec.encode_frame(release), None, release)
 
     def end(self) -> list[W]:
-        """Close every request; their waiters. For when no connection will come any more."""
-        waiters = [request.waiter for request in self._open.values() if request.waiter is not None]
-        self._open.clear()
-        self._open_bytes = 0
-        return waiters
+        """Close every request and drop every ask; who waited for them. For when no connection will come any more."""
+        return self._open.end() + self.asks.end()
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -247,7 +226,18 @@ class Conversation(Generic[W]):
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
 
+    def _write_request(self, request: OpenRequest[W]) -> None:
+        request.sent = True
+        self._outgoing.append(request.data)
+        if isinstance(request.about, Send):
+            self.asks.sent(request.id)
+            self.deliveries.keeps_replies = self.asks.may_be_answered
+
     def _write_acks(self) -> None:
+        surfaced = self.deliveries.take_surfaced()
+        for start in range(0, len(surfaced), limits.MESSAGES_MAX):
+            ack = Ack(messages=surfaced[start : start + limits.MESSAGES_MAX], stage="surfaced")
+            self._outgoing.append(codec.encode_frame(ack))
         acks = self.deliveries.take_acks()
         for start in range(0, len(acks), limits.MESSAGES_MAX):
             self._outgoing.append(codec.encode_frame(Ack(messages=acks[start : start + limits.MESSAGES_MAX])))
@@ -257,15 +247,16 @@ class Conversation(Generic[W]):
     def receive(self, frames: Iterable[RelayFrame]) -> list[tuple[W, Ok | Error]]:
         """Take in what the relay sent. Gives back the answers that someone waits for, each with its waiter.
 
-        Deliveries wait in `deliveries`; `answer`, `refusal`, `bye` and `complaints` hold the rest.
+        Deliveries wait in `deliveries`, replies in `asks`; `answer`, `refusal`, `bye` and `complaints` hold the rest.
         """
         answers: list[tuple[W, Ok | Error]] = []
+        replies = False
         for frame in frames:
             match frame:
                 case Ok() | Error():
                     request = None if frame.re is None else self._open.get(frame.re)
                     if request is not None:
-                        self._close(request)
+                        self._open.close(request)
                         if request.about is not None:
                             self._answered(request.about, frame, wanted=request.is_wanted)
                         if request.waiter is not None and not request.waiter.done():
@@ -274,11 +265,32 @@ class Conversation(Generic[W]):
                         self._not_asked(frame)
                 case Deliver():
                     self.deliveries.arrived(frame)
+                    replies = replies or frame.reply_to is not None
+                case Event():
+                    self._happened(frame)
                 case Bye():
                     self.bye = frame
                 case _:
                     assert_never(frame)
+        if self.asks and (replies or self.asks.has_news):
+            self.deliveries.take_replies(self.asks.takes)
+            self.asks.judge()
+        self.deliveries.keeps_replies = self.asks.may_be_answered
         return answers
+
+    def drop_ask(self, ask: Ask[W]) -> None:
+        """Nobody waits for this reply any more: should it come, it is a message like any other."""
+        self.asks.drop(ask)
+        self.deliveries.keeps_replies = self.asks.may_be_answered
+
+    def _happened(self, event: Event) -> None:
+        if event.event == "superseded":
+            if event.message is not None and event.by is not None:
+                self.deliveries.superseded(event.message, event.by)
+        elif event.event.startswith("reply."):
+            self.asks.happened(event)
+        for feed in self.feeds:
+            feed.put(event)
 
     def _not_asked(self, frame: Ok | Error) -> None:
         if frame.re == REGISTER_ID and self.state is State.REGISTERING:
@@ -302,7 +314,7 @@ class Conversation(Generic[W]):
                 self.deliveries.acked(about.messages, about.stage)
             case Nack():
                 self.deliveries.nacked(about.message)
-            case Claim() | Renew() | Complete() | Update() | Heartbeat():
+            case Claim() | Renew() | Complete() | Update() | Heartbeat() | Subscribe() | Unsubscribe() | Send():
                 pass  # they change something only once they are answered
             case _:
                 assert_never(about)
@@ -316,7 +328,7 @@ class Conversation(Generic[W]):
                         self.deliveries.claim_refused(about.message)
                 elif wanted:
                     self.deliveries.claim_begun(about.message, frame.fence or 0)
-                elif self.deliveries.fence_held(about.message) is None and not self._is_claiming(about.message):
+                elif self.deliveries.fence_held(about.message) is None and not self._open.is_claiming(about.message):
                     self.give_back(frame)  # unless it was claimed again meanwhile: then it is that caller's
             case Complete():
                 if code is None:
@@ -329,10 +341,26 @@ class Conversation(Generic[W]):
             case Update() | Heartbeat():
                 if code is None:
                     self._describe(about)
+            case Subscribe() | Unsubscribe():
+                self._subscribe(about, frame, wanted=wanted)
+            case Send():
+                if isinstance(frame, Ok):
+                    self.asks.accepted(about.id, frame)
+                else:
+                    self.asks.refused(about.id)
             case Release() | Fail() | Ack() | Nack():
                 pass  # what they change was changed when they were asked
             case _:
                 assert_never(about)
+
+    def _subscribe(self, about: Subscribe | Unsubscribe, frame: Ok | Error, *, wanted: bool) -> None:
+        if isinstance(frame, Ok):
+            if isinstance(about, Subscribe):
+                self.subscribed.update(about.events)
+            else:
+                self.subscribed.difference_update(about.events)
+        elif not wanted:
+            self.complaints.append(frame)  # a renewal: nobody else would hear that it failed
 
     def _describe(self, about: Update | Heartbeat) -> None:
         """What the relay now knows of this agent is what the next register says."""
@@ -343,16 +371,6 @@ class Conversation(Generic[W]):
         }
         if said:
             self.register = msgspec.structs.replace(self.register, **said)
-
-    def _is_claiming(self, message: int) -> bool:
-        return any(
-            isinstance(request.about, Claim) and request.about.message == message and request.is_wanted
-            for request in self._open.values()
-        )
-
-    def _close(self, request: OpenRequest[W]) -> None:
-        del self._open[request.id]
-        self._open_bytes -= len(request.data)
 
 
 def as_exception(error: Error) -> RelayError:

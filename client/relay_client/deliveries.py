@@ -16,13 +16,18 @@ Rules
   never hit the *next* offer: before the release, after the failure (that offer comes a backoff later).
 - What comes again while its claim is held here is kept aside, and comes through only if the claim turns out to be lost.
 - Acks are collected; whoever writes takes them all, so that those of one tick make one frame.
+- What is given out counts as surfaced: it stands before the consumer. That is told once for all of a tick, and only of
+  what is still unsettled then: `done` says more, and after a nack or a release it would hit the next offer.
+- After a reconnect what is in hand is told again: the word may have been lost with the connection.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
 from relay_proto.frames import Deliver
+
+from .asks import is_reply
 
 HANDLED_MIN: Final = 32_768
 """Ids of handled messages that are remembered at least; at most twice as many. Two sets take turns: forgetting one id
@@ -42,7 +47,10 @@ class _Held:
 class Deliveries:
     """The deliveries of one agent, over all its connections."""
 
-    __slots__ = ("_acks", "_handled", "_handled_before", "_held", "_open", "_waiting")
+    __slots__ = (
+        "_acks", "_handled", "_handled_before", "_held", "_open", "_superseded", "_surfaced", "_waiting",
+        "keeps_replies",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._waiting: deque[Deliver] = deque()
@@ -51,6 +59,9 @@ class Deliveries:
         self._handled: set[int] = set()
         self._handled_before: set[int] = set()
         self._acks: list[int] = []
+        self._surfaced: list[Deliver] = []  # given out since the last write
+        self._superseded: dict[int, int] = {}  # what is in hand and was replaced: by which message
+        self.keeps_replies = False  # a reply may be that to an ask without an id: none is given out, nor what follows
 
     def __repr__(self) -> str:
         return f"Deliveries(open={len(self._open)}, held={sorted(self._held)}, acks={self._acks})"
@@ -63,7 +74,7 @@ class Deliveries:
     @property
     def has_acks(self) -> bool:
         """True when acks wait to be written."""
-        return bool(self._acks)
+        return bool(self._acks or self._surfaced)
 
     # -- from the relay ----------------------------------------------------------------------------------------------
 
@@ -78,6 +89,38 @@ class Deliveries:
             self._open[message] = frame
             self._waiting.append(frame)
 
+    def superseded(self, message: int, by: int) -> None:
+        """The relay has replaced a message: what nobody has seen yet is gone, unacked; what is in hand is marked."""
+        frame = self._open.get(message)
+        if frame is None:
+            return
+        if any(waiting is frame for waiting in self._waiting):
+            del self._open[message]
+        else:
+            self._superseded = {old: new for old, new in self._superseded.items() if old in self._open}
+            self._superseded[message] = by
+            if message in self._held:
+                self._held[message].again = None
+
+    def superseded_by(self, message: int) -> int | None:
+        """The message that replaced this one, which is in hand; None when none did."""
+        return self._superseded.get(message)
+
+    def take_replies(self, takes: Callable[[Deliver], bool]) -> None:
+        """Give what waits, in order, to who asked for it; `takes` says what is his. That is then in hand."""
+        kept = deque(frame for frame in self._waiting if self._open.get(frame.message) is frame and not takes(frame))
+        self._waiting = kept
+
+    def put_back(self, frame: Deliver) -> None:
+        """Who had this in hand never saw it: it waits again, first of all."""
+        if self._open.get(frame.message) is frame:
+            self._waiting.appendleft(frame)
+
+    def registered(self) -> None:
+        """There is a new session: tell it what is in hand."""
+        waiting = {id(frame) for frame in self._waiting}
+        self._surfaced = [frame for frame in self._open.values() if id(frame) not in waiting]
+
     # -- to the consumer, and what he says ---------------------------------------------------------------------------
 
     def next(self) -> Deliver | None:
@@ -85,6 +128,10 @@ class Deliveries:
         while self._waiting:
             frame = self._waiting.popleft()
             if self._open.get(frame.message) is frame:  # else it was settled by its id before anyone asked for it
+                if self.keeps_replies and is_reply(frame):
+                    self._waiting.appendleft(frame)
+                    return None
+                self._surfaced.append(frame)
                 return frame
         return None
 
@@ -112,6 +159,9 @@ class Deliveries:
                 frame = self._open.pop(message, None)
                 if frame is not None and not frame.claimable:
                     self._remember(message)
+        else:
+            said = set(messages)
+            self._surfaced = [frame for frame in self._surfaced if frame.message not in said]
 
     def nacked(self, message: int) -> None:
         """The consumer nacks by id, in a frame of his own: it may come again."""
@@ -123,6 +173,11 @@ class Deliveries:
         """The ids to ack as done, in order; they are then the caller's to write."""
         acks, self._acks = self._acks, []
         return acks
+
+    def take_surfaced(self) -> list[int]:
+        """The ids to ack as surfaced, ahead of those that are done."""
+        surfaced, self._surfaced = self._surfaced, []
+        return [frame.message for frame in surfaced if self._open.get(frame.message) is frame]
 
     # -- claims ------------------------------------------------------------------------------------------------------
 

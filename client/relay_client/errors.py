@@ -1,11 +1,11 @@
 """What can go wrong between an agent and a relay that is not an answer of the relay.
 
 Answers of the relay (`claimed`, `unknown_agent`, ...) are the typed errors of `relay_proto.errors`. A call that was
-given a `timeout_s` and got no answer in time raises the builtin TimeoutError.
+given a `timeout_s` and got no answer in time raises the builtin TimeoutError; an `ask`, ReplyOverdue, which is one.
 """
 
 from relay_proto.errors import BadRequest, RelayError
-from relay_proto.frames import FieldRefused
+from relay_proto.frames import FieldRefused, Presence, Stage
 
 
 class Unreachable(RelayError):
@@ -31,6 +31,78 @@ class Replaced(RelayError):
 
     code = "replaced"
     meaning = "Another instance of this agent took over."
+
+
+class ReplyOverdue(RelayError, TimeoutError):
+    """The time of an `ask` is over and no reply came. It is still owed: should it come, the loop gives it out.
+
+    detail["owing"] has what is known of each agent that owes it: a map with agent, stage, stage_at, status, status_at;
+    the properties are those of the first. What is not known is None. Times are ms since 1970, by the relay's clock.
+    """
+
+    code = "reply_overdue"
+    meaning = "No reply came in the time that the asker gave; detail.owing says what is known of who owes it."
+
+    @property
+    def ask(self) -> int | None:
+        """Id of the message that was not answered; None when the relay never confirmed it."""
+        return self.detail.get("message")
+
+    @property
+    def agent(self) -> str | None:
+        """Who owes the reply; of several the first. None when nobody is known."""
+        return self.detail.get("agent")
+
+    @property
+    def stage(self) -> Stage | None:
+        """How far the ask came there."""
+        return self.detail.get("stage")
+
+    @property
+    def stage_at(self) -> int | None:
+        """When it came so far."""
+        return self.detail.get("stage_at")
+
+    @property
+    def status(self) -> Presence | None:
+        """What the agent was when the time was over."""
+        return self.detail.get("status")
+
+    @property
+    def status_at(self) -> int | None:
+        """Since when."""
+        return self.detail.get("status_at")
+
+
+class ReplyRefused(RelayError):
+    """No reply to an `ask` will come: nobody is there to answer, or everyone who was asked refused it.
+
+    detail["refused"] has a map with agent, stage (`nacked`, `expired`, `superseded`, `dead`) and reason of each; it is
+    empty when nobody was there. The properties are those of the last.
+    """
+
+    code = "reply_refused"
+    meaning = "Everyone who was asked refused, or nobody was there; detail.refused says who and why."
+
+    @property
+    def ask(self) -> int | None:
+        """Id of the message that will not be answered."""
+        return self.detail.get("message")
+
+    @property
+    def agent(self) -> str | None:
+        """Who refused it, of several the last one; None when nobody was there."""
+        return self.detail.get("agent")
+
+    @property
+    def stage(self) -> Stage | None:
+        """How its delivery ended."""
+        return self.detail.get("stage")
+
+    @property
+    def reason(self) -> str | None:
+        """Why, in the words of who refused it or of the relay."""
+        return self.detail.get("reason")
 
 
 def same_again(error: RelayError) -> RelayError:

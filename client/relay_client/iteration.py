@@ -18,7 +18,7 @@ from .link import Link
 from .message import Message
 
 if TYPE_CHECKING:
-    from .agent import Agent
+    from .receiving import Receiving
 
 LEFT: Final = "the loop was left before this message was settled"
 
@@ -43,11 +43,17 @@ class Hand:
 class Hands:
     """The hands of all loops of one agent."""
 
-    __slots__ = ("_hands", "_link")
+    __slots__ = ("_hands", "_link", "waiting")
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._hands: list[Hand] = []
+        self.waiting: set[asyncio.Task[object] | None] = set()  # tasks that wait for a reply, and do nothing else
+
+    @property
+    def others_read(self) -> bool:
+        """True when another task deals with what comes: it runs a loop, or waits in `receive()`."""
+        return self._link.has_readers or any(hand.is_at_work and hand.task not in self.waiting for hand in self._hands)
 
     def begin(self, loop: "MessageLoop") -> Hand:
         """A loop begins. What loops that were left have in hand is nacked, to come again."""
@@ -92,7 +98,7 @@ class MessageLoop:
 
     __slots__ = ("__weakref__", "_agent", "_hand", "_hands", "_link")
 
-    def __init__(self, agent: "Agent", link: Link, hands: Hands) -> None:
+    def __init__(self, agent: "Receiving", link: Link, hands: Hands) -> None:
         self._agent = agent
         self._link = link
         self._hands = hands

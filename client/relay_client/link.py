@@ -14,16 +14,19 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from relay_proto import codec
-from relay_proto.errors import BadFrame, CloseCode, RelayError, TooLarge, Unauthorized
-from relay_proto.frames import Claim, Deliver, Error, Heartbeat, Ok
+from relay_proto.errors import BadFrame, CloseCode, RelayError
+from relay_proto.frames import Claim, Deliver, Error, Event, Heartbeat, Ok
 
 from .address import Address
 from .connection import Connection, open_connection
-from .conversation import About, Conversation, State, as_exception
-from .errors import Disconnected, Replaced, Unreachable, same_again
+from .conversation import Conversation, State, as_exception
+from .ending import may_try_again, verdict
+from .errors import Disconnected, Unreachable, same_again
+from .events import Feed
+from .requests import About
 from .waiting import Line
 
 BACKOFF_S_FIRST: Final = 0.1
@@ -34,15 +37,6 @@ ATTEMPT_S: Final = 10.0
 """Seconds for one attempt, from the name lookup to the answer to register."""
 
 _HEARTBEAT: Final = codec.encode_frame(Heartbeat())
-
-_FINAL_CODES: Final[dict[int, type[RelayError]]] = {
-    CloseCode.BAD_FRAME: BadFrame,
-    CloseCode.UNAUTHORIZED: Unauthorized,
-    CloseCode.REPLACED: Replaced,
-    CloseCode.TOO_LARGE: TooLarge,
-}
-"""Close codes after which the same agent must not come back by itself: it would only be refused, or fight, again."""
-_FINAL_BYES: Final = {kind.code: kind for kind in _FINAL_CODES.values()}
 
 logger = logging.getLogger("relay_client")
 logger.addHandler(logging.NullHandler())  # else Python prints our warnings where an application has configured nothing
@@ -59,7 +53,7 @@ class Link:
     """See the module. `open()` first, `close()` last; in between `ask`, `say` and `next_delivery`."""
 
     def __init__(
-        self, conversation: Conversation[Future[Ok]], address: Address, token: str | None, reconnect: bool
+        self, conversation: Conversation[Future[Any]], address: Address, token: str | None, reconnect: bool
     ) -> None:
         self.conversation = conversation
         self.ended: RelayError | None = None
@@ -76,6 +70,7 @@ class Link:
         self._payloads: Iterator[bytes] = iter(())
         self._askers = Line()
         self._readers = Line()
+        self._listeners = Line()
 
     @property
     def connected(self) -> bool:
@@ -120,8 +115,27 @@ class Link:
             self.check()
             frame = deliveries.next()
             if frame is not None:
+                self.flush_soon()  # that it is surfaced
                 return frame
             await self._readers.wait()
+
+    @property
+    def has_readers(self) -> bool:
+        """True while some task waits in `next_delivery`."""
+        return len(self._readers) + self._readers.on_the_way > 0
+
+    def wake_readers(self) -> None:
+        """There may be something to read again."""
+        self._readers.let_all_in()
+
+    async def next_event(self, feed: Feed) -> Event:
+        """The next event of this feed. Cancelling it loses none. Raises why the link ended, when all are read."""
+        while True:
+            event = feed.take()
+            if event is not None:
+                return event
+            self.check()
+            await self._listeners.wait()
 
     def flush_soon(self) -> None:
         """Write what is ready at the end of this turn of the event loop."""
@@ -162,7 +176,7 @@ class Link:
                         break
                     except RelayError as exc:
                         last = exc
-                        if not _may_try_again(exc):
+                        if not may_try_again(exc):
                             raise
                         if not self._reconnect:
                             break
@@ -178,7 +192,8 @@ class Link:
             )
             raise Unreachable(
                 f"no relay at {self._address.url}: {last} ({_times(attempt)} {self._address.uri} in {took_s:.1f} s). "
-                f"{hint}another address goes into url (RELAY_URL for commands)"
+                f"{hint}another address goes into url (RELAY_URL for commands)",
+                detail=last.detail if last is not None else None,
             )
         self._keeper = self._loop.create_task(self._keep(self._connection), name=f"relay link of {self._name}")
 
@@ -216,8 +231,8 @@ class Link:
         for answer in self.conversation.end():
             if not answer.done():
                 answer.set_exception(same_again(error))
-        self._readers.let_all_in()
-        self._askers.let_all_in()
+        for line in (self._readers, self._listeners, self._askers):
+            line.let_all_in()
 
     # -- connections -------------------------------------------------------------------------------------------------
 
@@ -245,7 +260,7 @@ class Link:
                     connection.close()
                 raise (
                     self.conversation.refusal
-                    or self._verdict(connection)
+                    or self._why_ended(connection)
                     or Unreachable(f"the relay did not answer register: {connection.close_reason}")
                 )
         except BaseException:
@@ -262,36 +277,36 @@ class Link:
             "%s registered at %s: session %s, epoch %s", self._name, self._address.uri, answer.session, answer.epoch
         )
 
-    async def _keep(self, connection: Connection) -> None:
-        """Hold the link until it ends: wait for the connection to break, make the next one."""
+    async def _keep(self, connection: Connection | None) -> None:
+        """Hold the link until it ends: wait for the connection to break, make the next one. None: there was none."""
         attempt = 0
         while True:
-            since = self._loop.time()
-            await asyncio.wait([connection.closed])
-            self._forget_connection()
-            final = self._verdict(connection)
-            if final is None and not self._reconnect:
-                final = Disconnected(f"the connection was lost: {connection.close_reason}")
-            if final is not None:
-                logger.info("%s: the link ended: %s", self._name, final)
-                self._end(final)
-                return
-            if self._loop.time() - since >= SETTLED_S:
-                attempt = 0
-            logger.warning("%s lost its connection to %s: %s", self._name, self._address.uri, connection.close_reason)
+            if connection is not None:
+                since = self._loop.time()
+                await asyncio.wait([connection.closed])
+                self._forget_connection()
+                final = self._why_ended(connection)
+                if final is None and not self._reconnect:
+                    final = Disconnected(f"the connection was lost: {connection.close_reason}")
+                if final is not None:
+                    logger.info("%s: the link ended: %s", self._name, final)
+                    self._end(final)
+                    return
+                if self._loop.time() - since >= SETTLED_S:
+                    attempt = 0
+                logger.warning("%s lost its connection to %s: %s", self._name, self._address.uri, connection.close_reason)
             while True:
                 await asyncio.sleep(backoff_s(attempt))
                 attempt += 1
                 try:
                     await self._connect()
                 except RelayError as exc:
-                    if not _may_try_again(exc) and not isinstance(exc, Unreachable):
+                    if not may_try_again(exc) and not isinstance(exc, Unreachable):
                         logger.info("%s: the link ended: %s", self._name, exc)
                         self._end(exc)
                         return
                     logger.info("%s: reconnect %d to %s failed: %s", self._name, attempt, self._address.uri, exc)
                 else:
-                    assert self._connection is not None
                     connection = self._connection
                     break
 
@@ -300,15 +315,9 @@ class Link:
         self._payloads = iter(())
         self._let_askers_in()
 
-    def _verdict(self, connection: Connection) -> RelayError | None:
-        """Why this connection must have been the last one, or None when the next may follow."""
-        bye, complaints = self.conversation.bye, self.conversation.complaints
-        kind = _FINAL_BYES.get(bye.code or "") if bye is not None else None
-        kind = kind or _FINAL_CODES.get(connection.close_code or 0)
-        if kind is None:
-            return None
-        said = [error.message for error in complaints if error.code == kind.code]
-        return kind((bye and bye.message) or (said and said[-1]) or connection.close_reason or kind.meaning)
+    def _why_ended(self, connection: Connection) -> RelayError | None:
+        said = self.conversation
+        return verdict(said.bye, said.complaints, connection.close_code, connection.close_reason)
 
     # -- the owner of a connection -----------------------------------------------------------------------------------
 
@@ -328,6 +337,13 @@ class Link:
                 answer.set_result(frame)
             else:
                 answer.set_exception(as_exception(frame))
+        for reply, outcome in conversation.asks.take_settled():
+            if isinstance(outcome, Deliver):
+                reply.set_result(outcome)
+            elif not reply.done():
+                reply.set_exception(outcome)
+        if self._listeners:
+            self._listeners.let_all_in()
         if self._readers and conversation.deliveries.has_waiting:
             self._readers.let_all_in()
         self._let_askers_in()
@@ -376,10 +392,6 @@ class Link:
                 self._payloads = codec.batches(self.conversation.take_outgoing())
             else:
                 connection.write(payload)
-
-
-def _may_try_again(exc: RelayError) -> bool:
-    return exc.retryable and not exc.detail.get("permanent")
 
 
 def _times(count: int) -> str:

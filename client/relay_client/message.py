@@ -1,33 +1,46 @@
 """What an agent's calls give back: messages, receipts, pages."""
 
-from typing import TYPE_CHECKING, Generic, Literal, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypedDict, TypeVar, Unpack
 
 from relay_proto.frames import Body, Deliver, Intent
 
 if TYPE_CHECKING:
-    from .agent import Agent
+    from .receiving import Receiving
 
 Item = TypeVar("Item")
 
 _REPR_BODY_CHARS = 60
 
 
-class SendOptions(TypedDict, total=False):
-    """The keyword arguments of `Agent.send` that `Message.reply` passes on."""
+class Options(TypedDict, total=False):
+    """The keyword arguments that `Agent.send` and `Agent.ask` share. `Agent.send` says what each does."""
 
     subject: str | None
     channel: str | None
     thread: int | None
-    intent: Intent | None
+    caused_by: int | None
     content_type: str | None
     headers: dict[str, str] | None
     key: str | None
     claimable: bool
+    offer_s: float | None
     hold: bool
     ttl_s: float | None
     delay_s: float | None
     priority: int | None
     supersedes: int | None
+
+
+class AskOptions(Options, total=False):
+    """The keyword arguments of `Agent.ask` besides its own."""
+
+    reply_to: int | None
+
+
+class SendOptions(Options, total=False):
+    """The keyword arguments of `Agent.send` that `Message.reply` passes on."""
+
+    intent: Intent | None
     expect_reply_s: float | None
     timeout_s: float | None
 
@@ -37,22 +50,38 @@ class Receipt:
 
     message: its id. thread: the id of the thread's root. recipients: how many inboxes it went to; 0 for a group that
     nobody is in. online: how many of these were connected. duplicate: the key was accepted before, and this is that
-    answer again (normal after a reconnect). key: the one given, or the automatic one.
+    answer again (normal after a reconnect). key: the one given, or the automatic one. full: agents of the group whose
+    inbox had no room; they do not get it. note: something the sender may want to know, in words; None mostly.
     """
 
-    __slots__ = ("duplicate", "key", "message", "online", "recipients", "thread")
+    queued: ClassVar[bool] = False  # True for the receipt of what waits in the outbox
 
-    def __init__(self, message: int, thread: int, recipients: int, online: int, duplicate: bool, key: str) -> None:
+    __slots__ = ("duplicate", "full", "key", "message", "note", "online", "recipients", "thread")
+
+    def __init__(
+        self,
+        message: int,
+        thread: int,
+        recipients: int,
+        online: int,
+        duplicate: bool,
+        key: str,
+        full: list[str] | None = None,
+        note: str | None = None,
+    ) -> None:
         self.message = message
         self.thread = thread
         self.recipients = recipients
         self.online = online
         self.duplicate = duplicate
         self.key = key
+        self.full = full or []
+        self.note = note
 
     def __repr__(self) -> str:
         again = ", duplicate" if self.duplicate else ""
-        return f"Receipt({self.message}, thread={self.thread}, {self.online}/{self.recipients} online{again})"
+        full = f", full: {' '.join(self.full)}" if self.full else ""
+        return f"Receipt({self.message}, thread={self.thread}, {self.online}/{self.recipients} online{again}{full})"
 
 
 class Page(Generic[Item]):
@@ -73,15 +102,18 @@ class Message:
 
     message: its id. sender: stamped by the relay. to: the target as the sender wrote it. thread: id of the thread's
     root. sent_at: ms since 1970. attempt: 1, then more with each time it came again. hops: replies between it and the
-    root. claimable: it is work; take it with `agent.claim(message)`.
+    root. claimable: it is work; take it with `agent.claim(message)`. priority: 9 came first, None counts as 4.
+    expires_at: after that it would not have been delivered. supersedes: the older message of the sender that this one
+    replaces. caused_by: the message that made the sender write it. reply_by_at: the sender is owed a reply by then.
     """
 
     __slots__ = (
-        "_agent", "_frame", "attempt", "body", "channel", "claimable", "content_type", "headers", "hops", "intent",
-        "message", "reply_to", "sender", "sent_at", "subject", "thread", "to",
+        "_agent", "_frame", "attempt", "body", "caused_by", "channel", "claimable", "content_type", "expires_at",
+        "headers", "hops", "intent", "message", "priority", "reply_by_at", "reply_to", "sender", "sent_at", "subject",
+        "supersedes", "thread", "to",
     )  # fmt: skip
 
-    def __init__(self, agent: "Agent", frame: Deliver) -> None:
+    def __init__(self, agent: "Receiving", frame: Deliver) -> None:
         self._agent = agent
         self._frame = frame
         self.message = frame.message
@@ -99,12 +131,25 @@ class Message:
         self.sent_at = frame.sent_at
         self.attempt = frame.attempt
         self.hops = frame.hops
+        self.priority = frame.priority
+        self.expires_at = frame.expires_at
+        self.supersedes = frame.supersedes
+        self.caused_by = frame.caused_by
+        self.reply_by_at = frame.reply_by_at
 
     def __repr__(self) -> str:
         body = self.body if len(self.body) <= _REPR_BODY_CHARS else self.body[: _REPR_BODY_CHARS - 3]
         more = "" if body is self.body else f"... ({len(self.body)})"
         work = ", claimable" if self.claimable else ""
         return f"Message({self.message} from {self.sender!r} to {self.to!r}{work}: {body!r}{more})"
+
+    @property
+    def superseded_by(self) -> int | None:
+        """The newer message that replaced this one while it is in hand, as far as the relay has said; else None.
+
+        Whoever is at long work may look at it between two steps. Not kept once this message is settled.
+        """
+        return self._agent.superseded_by(self.message)
 
     async def reply(self, body: Body, **options: Unpack[SendOptions]) -> Receipt:
         """Send to this message's sender, in its thread. Options, answer and errors are those of `Agent.send`."""

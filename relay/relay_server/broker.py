@@ -9,6 +9,7 @@ Questions wait for the commands that came before them, so that who asks sees wha
 There is no I/O and no clock here: `now` is an argument, monotonic seconds.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -16,16 +17,18 @@ from relay_proto import frames as wire
 from relay_proto import limits
 from relay_proto.codec import Refusal
 from relay_proto.errors import BadRequest, CloseCode, Forbidden, NotRegistered, RelayError, Unauthorized
-from relay_proto.targets import TargetKind, parse_target
 from relay_proto.version import __version__
 
 from .access import token_matches
 from .deadlines import Deadlines
 from .directory import COMPARISONS_MAX, Directory
+from .housekeeping import lost, start
 from .leases import Lease, Leases
+from .quota import Limits, Rates, Rooms
+from .sending import send
 from .session import REFILL_BYTES_MAX, Session
 from .store import interface as ask
-from .target import recipients
+from .waits import Waits
 
 PAGE_BYTES_MAX: Final = limits.MESSAGE_BYTES_MAX - 4096
 """What the items of a page may take of one WebSocket message."""
@@ -40,8 +43,11 @@ LIMITS: Final = {
     "page": limits.PAGE_MAX,
 }
 VISITOR_FRAMES: Final = frozenset(
-    {wire.Send, wire.Agents, wire.Inbox, wire.GetMessage, wire.Receipts, wire.Bye, wire.Heartbeat, wire.Register}
-)
+    {
+        wire.Send, wire.Agents, wire.Inbox, wire.GetMessage, wire.Thread, wire.Owed, wire.Why, wire.Receipts, wire.Bye,
+        wire.Heartbeat, wire.Register,
+    }
+)  # fmt: skip
 """What a visit may say: it can't do anything that only the agent's own session should decide."""
 SERVER: Final = wire.ServerInfo(name="relay", version=__version__, protocol=limits.PROTOCOL_VERSION)
 
@@ -49,10 +55,18 @@ SERVER: Final = wire.ServerInfo(name="relay", version=__version__, protocol=limi
 class Broker:
     """All sessions, the directory, and the commands of the next turn."""
 
-    def __init__(self, deadlines: Deadlines, token_digest: bytes | None = None) -> None:
+    def __init__(self, deadlines: Deadlines, token_digest: bytes | None = None, quotas: Limits | None = None) -> None:
         self.directory = Directory()
         self.deadlines = deadlines
         self.leases = Leases(self.directory, deadlines, self._on_silence)
+        self.quotas = quotas if quotas is not None else Limits()
+        self.rates = Rates(self.quotas)
+        self.rooms = Rooms(self.quotas)
+        self.waits = Waits()
+        self.promised: dict[str, int] = {}
+        """Messages for any one of many that an agent was chosen for in turns that are not settled."""
+        self.receipt_watchers: set[Session] = set()
+        self.presence_watchers: set[Session] = set()
         self.sessions: dict[str, Session] = {}
         """The one live session of each connected agent."""
         self.commands: list[ask.Command] = []
@@ -64,7 +78,7 @@ class Broker:
         self._token_digest = token_digest
         self._due_at: int | None = None
         self._handlers: dict[type[Any], Callable[[Session, str, Any, float], None]] = {
-            wire.Send: self._send,
+            wire.Send: functools.partial(send, self),
             wire.Ack: self._ack,
             wire.Nack: self._nack,
             wire.Heartbeat: self._heartbeat,
@@ -78,6 +92,11 @@ class Broker:
             wire.Inbox: self._inbox,
             wire.GetMessage: self._message,
             wire.Receipts: self._receipts,
+            wire.Thread: self._thread,
+            wire.Owed: self._owed,
+            wire.Why: self._why,
+            wire.Subscribe: self._subscribe,
+            wire.Unsubscribe: self._subscribe,
             wire.Bye: self._bye,
             wire.Register: self._register_again,
         }
@@ -92,9 +111,15 @@ class Broker:
             agent.epoch = row.epoch
             agent.heard_at = self.directory.monotonic(row.last_seen_at)
             agent.left = True  # offline until it comes back: nothing is known of it now
+            agent.will = row.will
+            if row.pruned:
+                self.directory.prune(agent)
         for claim in snapshot.claims:
             self.leases.hold(claim.message, claim.agent, claim.epoch, claim.fence, claim.lease_s, now)
+        for asked in snapshot.asks:
+            self.waits.add(asked.asker, asked.on, asked.message)
         self.wake_at(snapshot.due_at, now, now_ms)
+        start(self, now)
 
     def take(self, weight_max: int) -> tuple[list[ask.Command], list[ask.Question]]:
         """What the next turn decides, and what is to be looked up after it. Many rows weigh like many commands."""
@@ -188,22 +213,11 @@ class Broker:
     def _register_again(self, session: Session, agent: str, frame: wire.Register, now: float) -> None:
         self.refuse(session, frame.id, BadRequest(f"this connection is registered as {agent}; use update to change it"))
 
-    def _send(self, session: Session, agent: str, frame: wire.Send, now: float) -> None:
-        try:
-            refuse_unserved(frame)
-            target = parse_target(frame.to)
-            names = recipients(self.directory, target, agent, frame.hold)
-        except RelayError as error:
-            return self.refuse(session, frame.id, error)
-        if target.kind is TargetKind.AGENT:
-            online = 1 if names[0] in self.sessions else 0
-        else:
-            online = sum(name in self.sessions for name in names)
-        self.commands.append(ask.PutMessage(session, frame.id, agent, frame, names, online))
-
     def _ack(self, session: Session, agent: str, frame: wire.Ack, now: float) -> None:
-        self.commands.append(ask.AckMessages(session, frame.id, agent, frame.messages, frame.stage))
+        watched = bool(self.receipt_watchers)
+        self.commands.append(ask.AckMessages(session, frame.id, agent, frame.messages, frame.stage, watched))
         if frame.stage == "done":
+            session.idle_at = now
             session.unacked.difference_update(frame.messages)
             self.refill(session)
 
@@ -261,6 +275,27 @@ class Broker:
     def _agents(self, session: Session, agent: str, frame: wire.Agents, now: float) -> None:
         self._ask(ask.AgentsPage(session, frame.id, frame))
 
+    def _thread(self, session: Session, agent: str, frame: wire.Thread, now: float) -> None:
+        self._ask(ask.ThreadPage(session, frame.id, frame.thread, frame.limit, frame.after or 0, PAGE_BYTES_MAX))
+
+    def _owed(self, session: Session, agent: str, frame: wire.Owed, now: float) -> None:
+        self._ask(ask.OwedList(session, frame.id, frame.agent or agent))
+
+    def _why(self, session: Session, agent: str, frame: wire.Why, now: float) -> None:
+        if frame.message is not None:
+            self._ask(ask.FactsOfMessage(session, frame.id, frame.message))
+        elif frame.agent is not None:
+            self._ask(ask.FactsOfAgent(session, frame.id, frame.agent))
+
+    def _subscribe(self, session: Session, agent: str, frame: wire.Subscribe | wire.Unsubscribe, now: float) -> None:
+        if isinstance(frame, wire.Subscribe):
+            session.events.update(frame.events)
+        else:
+            session.events.difference_update(frame.events)
+        for kind, watchers in (("receipt", self.receipt_watchers), ("presence", self.presence_watchers)):
+            (watchers.add if kind in session.events else watchers.discard)(session)
+        self.answer(session, wire.Ok(re=frame.id))
+
     def _bye(self, session: Session, agent: str, frame: wire.Bye, now: float) -> None:
         session.parting = True
         self._part(session, agent, left=True)
@@ -275,18 +310,23 @@ class Broker:
         session.lost = True
         if session.agent is not None:
             self._part(session, session.agent, left=False)
+            self.receipt_watchers.discard(session)
+            self.presence_watchers.discard(session)
+            if not session.visiting:
+                lost(self, session.agent, self.directory.agents[session.agent].heard_at)
 
     def refill(self, session: Session) -> None:
         """Fetch what waits in the store, if there is credit for it and nobody fetches it yet."""
         if not session.wants_refill() or session.agent is None:
             return
-        after, holding = session.pushed_to, frozenset[int]()
+        after, ranked = session.pushed_to, session.ranked
         if session.rescan:
-            after, holding = 0, frozenset(session.unacked)
-            session.rescan = False
+            after, ranked = 0, True
+        holding = frozenset(session.unacked) if ranked else frozenset[int]()
+        session.rescan = session.ranked = False
         session.refilling = True
         room = session.credit - len(session.unacked)
-        self.commands.append(ask.Refill(session, None, session.agent, after, holding, room, REFILL_BYTES_MAX))
+        self.commands.append(ask.Refill(session, None, session.agent, after, holding, room, REFILL_BYTES_MAX, ranked))
 
     def wake_at(self, due_at: int | None, now: float, now_ms: int) -> None:
         """Something waits until `due_at` (ms since 1970): ripen then, unless an earlier wake is on its way."""
@@ -302,6 +342,11 @@ class Broker:
     def _on_silence(self, lease: Lease) -> None:
         self.commands.append(ask.ExpireWork(None, None, lease.message, lease.fence, lease.epoch))
 
+    def keep_promise(self, agent: str) -> None:
+        """What it was chosen for is settled: it counts among its deliveries now, or came to nothing."""
+        if (promised := self.promised.pop(agent, 0)) > 1:
+            self.promised[agent] = promised - 1
+
     def retry(self, command: ask.Command, now: float) -> None:
         """Ask the store again what it refused for a while (a deadline's callback)."""
         if not (isinstance(command, ask.Refill) and (command.origin.lost or command.origin.close is not None)):
@@ -313,28 +358,15 @@ class Broker:
         del self.sessions[agent]
         known = self.directory.agents[agent]
         known.connected = False
-        known.left = left
+        known.left = known.said_bye = left
+        if left:
+            known.will = None
+            self.waits.drop(agent)
         self.commands.append(ask.LeaveAgent(None, None, agent, session.epoch, list(session.unacked), left))
         session.unacked.clear()
 
     def _ask(self, question: ask.Question) -> None:
         self.questions.append((self._taken + len(self.commands), question))
-
-
-def refuse_unserved(frame: wire.Send) -> None:
-    """Raises BadRequest for a field of the contract that this version does not serve yet: better than to ignore it."""
-    if (
-        frame.ttl_s is None
-        and frame.delay_s is None
-        and frame.priority is None
-        and frame.supersedes is None
-        and frame.expect_reply_s is None
-    ):
-        return
-    for field in wire.UNSERVED_SEND_FIELDS:
-        value = getattr(frame, field)
-        if value is not None:
-            raise BadRequest(f"{field} is {value}; this version of the relay does not serve it, leave it out")
 
 
 def _not_for_visitors(frame: Any) -> Forbidden:
@@ -344,7 +376,7 @@ def _not_for_visitors(frame: Any) -> Forbidden:
 def _weight(command: ask.Command) -> int:
     """About how many sends to one recipient it is worth in the store."""
     if type(command) is ask.PutMessage:
-        return 1 + len(command.recipients) // 4
+        return 1 + len(command.recipients) // 4 + len(command.measure) // 16
     if type(command) is ask.AckMessages:
         return 1 + len(command.messages) // 4
     return 1

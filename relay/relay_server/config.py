@@ -6,6 +6,7 @@ from pathlib import Path
 from relay_proto import limits
 
 from .access import LOOPBACK_HOSTS, is_loopback
+from .quota import Limits
 
 
 class ConfigError(Exception):
@@ -27,6 +28,7 @@ class Config:
     """Host names (without port) this relay answers to, besides loopback's and the address it is bound to; * for any."""
     allow_origins: tuple[str, ...] = ()
     """Origins of web pages that may connect (https://dash.example); * for any."""
+    quotas: Limits = field(default_factory=Limits)
     register_s: float = limits.REGISTER_S
     handshake_s: float = limits.HANDSHAKE_S
     ping_s: float = 20.0

@@ -10,10 +10,12 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, Final
 
-from relay_proto.frames import AgentCard, Presence, Status
+from relay_proto.frames import AgentCard, Presence, Status, Will
 
 from .presence import presence
+from .presence import reason as presence_reason
 
+HUMAN_TAG: Final = "human"
 SUGGESTIONS_MAX: Final = 3
 COMPARISONS_MAX: Final = 4
 """Unknown names of one message that get suggestions: comparing names costs a hundred times what a send does."""
@@ -31,7 +33,7 @@ class Agent:
 
     __slots__ = (
         "agent", "caps", "channels", "connected", "epoch", "heard_at", "label", "left", "load",
-         "machine", "meta", "status", "tags", "visitor",
+         "machine", "meta", "said_bye", "status", "tags", "visitor", "will",
     )  # fmt: skip
 
     def __init__(self, agent: str) -> None:
@@ -48,8 +50,16 @@ class Agent:
         self.heard_at = float("-inf")
         self.connected = False
         self.left = False
+        self.said_bye = False
+        self.will: Will | None = None
+        """What to send when it falls silent."""
         self.visitor = False
         """It never registered but to visit: it can be written to, and belongs to no group."""
+
+    @property
+    def is_human(self) -> bool:
+        """A person, by what it says of itself: its word ends chains and loops of machines."""
+        return HUMAN_TAG in self.tags
 
     def presence(self, now: float) -> Presence:
         return presence(self.connected, self.status, self.heard_at, self.left, now)
@@ -61,6 +71,7 @@ class Agent:
             status=self.presence(now),
             epoch=self.epoch,
             last_seen_at=int(self.heard_at * 1000 + clock_offset_ms),
+            reason=presence_reason(self.connected, self.heard_at, self.left, self.said_bye, now),
             label=self.label,
             tags=list(self.tags),
             caps=list(self.caps),
@@ -128,6 +139,12 @@ class Directory:
             self._known = None
             known.visitor = known.left = True
         return known
+
+    def prune(self, agent: Agent) -> None:
+        """It was away for too long: in no group and not listed, but its name and its inbox stay."""
+        self.describe(agent, None, (), (), ())
+        agent.visitor = True
+        self._names = None
 
     def describe(
         self, agent: Agent, label: str | None, tags: Iterable[str], caps: Iterable[str], channels: Iterable[str]

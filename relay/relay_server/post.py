@@ -14,16 +14,23 @@ from typing import Any, Final
 from relay_proto import frames as wire
 from relay_proto import limits
 from relay_proto.codec import encode_frame
-from relay_proto.errors import Claimed, CloseCode, RelayError, TooLarge
+from relay_proto.errors import Claimed, CloseCode, RelayError
 
-from .broker import LIMITS, PAGE_BYTES_MAX, SERVER, Broker
-from .listing import agents_page
+from . import housekeeping, news, sent
+from .broker import LIMITS, SERVER, Broker
 from .session import Session
 from .store import interface as ask
-from .target import changes_address, unknown_agent
+from .target import changes_address
 
 RETRY_S: Final = 1.0
 """After this the relay tries again what it had asked of the store by itself and was refused."""
+
+
+ITS_OWN: Final = (
+    ask.ExpireWork, ask.Ripen, ask.LeaveAgent, ask.Refill, ask.EndSession, ask.PassOn, ask.OwedBy, ask.EndAsk,
+    ask.Prune, ask.Reap,
+)  # fmt: skip
+"""Commands of the relay's own."""
 
 
 def settle(
@@ -43,7 +50,9 @@ def _refused(broker: Broker, command: ask.Command, error: RelayError, now: float
         left_s = broker.leases.left_s(command.message, now)
         if left_s is not None:
             error.detail["lease_left_s"] = round(left_s, 3)
-    if isinstance(command, (ask.ExpireWork, ask.Ripen, ask.LeaveAgent, ask.Refill, ask.EndSession)):
+    if isinstance(command, ask.PutMessage):
+        return sent.not_put(broker, command, error)
+    if isinstance(command, ITS_OWN):
         # Nobody asked for it but the relay itself, so nobody would ask again.
         broker.deadlines.add(now + (error.retry_after_s or RETRY_S), broker.retry, command)
         return
@@ -74,15 +83,21 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
         broker.speaking.append(previous)
     if agent.epoch != outcome.epoch:
         broker.leases.freeze(frame.agent, agent.heard_at)
+        broker.waits.drop(frame.agent)
     broker.directory.describe(agent, frame.label, frame.tags or (), frame.caps or (), frame.channels or ())
     agent.machine, agent.meta, agent.status, agent.load = frame.machine, frame.meta, frame.status, None
     agent.epoch = outcome.epoch
-    agent.heard_at, agent.left = now, False
+    agent.heard_at, agent.left, agent.said_bye, agent.will = now, False, False, frame.will
     agent.connected = not session.lost
     if session.lost:
+        housekeeping.lost(broker, frame.agent, now)
         return
     broker.sessions[frame.agent] = session
+    session.idle_at = now
     _welcome(broker, session, frame, outcome, now)
+    news.owed(broker, session, outcome.owed, now, now_ms)
+    news.presence(broker, frame.agent, now, now_ms)
+    housekeeping.watch(broker, session, frame.agent, now)
 
 
 def _welcome(broker: Broker, session: Session, frame: wire.Register, outcome: ask.AgentPut, now: float) -> None:
@@ -107,50 +122,16 @@ def _welcome(broker: Broker, session: Session, frame: wire.Register, outcome: as
         broker.receive(session, held, now)
 
 
-def _message_put(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, now: float, now_ms: int) -> None:
-    broker.answer(
-        command.origin,
-        wire.Ok(
-            re=command.frame.id,
-            message=outcome.message,
-            thread=outcome.thread,
-            recipients=outcome.recipients,
-            online=outcome.online,
-            duplicate=outcome.duplicate,
-        ),
-    )
-    if outcome.duplicate:
-        return
-    encoded: bytes | None = None
-    sessions = broker.sessions
-    for name in command.recipients:
-        session = sessions.get(name)
-        if session is not None and session.can_take():
-            if encoded is None:
-                encoded = encode_frame(_first_delivery(command, outcome))
-            session.push(outcome.message, encoded)
-            broker.speaking.append(session)
-
-
-def _first_delivery(command: ask.PutMessage, outcome: ask.MessagePut) -> wire.Deliver:
-    frame = command.frame
-    return wire.Deliver(
-        message=outcome.message,
-        sender=command.sender,
-        to=frame.to,
-        body=frame.body,
-        sent_at=outcome.sent_at,
-        attempt=1,
-        thread=outcome.thread,
-        hops=outcome.hops,
-        subject=frame.subject,
-        channel=frame.channel,
-        reply_to=frame.reply_to,
-        intent=frame.intent,
-        content_type=frame.content_type,
-        headers=frame.headers,
-        claimable=frame.claimable,
-    )
+def _acked(broker: Broker, command: ask.AckMessages, outcome: ask.Acked, now: float, now_ms: int) -> None:
+    if outcome.count:
+        broker.rooms.acked(command.agent, outcome.count)
+    if outcome.moved:
+        news.moved(broker, outcome.moved, now, now_ms)
+    broker.wake_at(outcome.due_at, now, now_ms)
+    if outcome.error is not None:
+        broker.refuse(command.origin, command.re, outcome.error)
+    elif command.re is not None:
+        broker.answer(command.origin, wire.Ok(re=command.re))
 
 
 def _filled(broker: Broker, command: ask.Refill, outcome: ask.Filled, now: float, now_ms: int) -> None:
@@ -158,11 +139,21 @@ def _filled(broker: Broker, command: ask.Refill, outcome: ask.Filled, now: float
     session.refilling = False
     if session.lost or session.close is not None:
         return
-    if outcome.more and outcome.deliveries and outcome.deliveries[-1].message < session.pushed_to:
-        session.rescan = True  # it ran out of credit below what was pushed before: the next one starts there again
+    behind = command.after
     for frame in outcome.deliveries:
-        session.push(frame.message, encode_frame(frame))
-    session.lagging = outcome.more or session.rescan
+        ranked = frame.priority is not None and frame.priority != limits.PRIORITY_DEFAULT
+        if not ranked:
+            behind = frame.message
+    if outcome.more:
+        session.ranked = session.ranked or command.ranked
+        # It ran out of credit below what was pushed before: the next one starts there again.
+        session.rescan = session.rescan or behind < session.pushed_to
+    for frame in outcome.deliveries:
+        ranked = frame.priority is not None and frame.priority != limits.PRIORITY_DEFAULT
+        session.push(frame.message, encode_frame(frame), ranked)
+        if broker.receipt_watchers:
+            news.receipt(broker, frame.sender, frame.message, command.agent, "pushed", now_ms)
+    session.lagging = outcome.more or session.rescan or session.ranked
     if outcome.deliveries:
         broker.speaking.append(session)
     broker.refill(session)
@@ -180,6 +171,12 @@ def _claimed(broker: Broker, command: Any, outcome: ask.WorkClaimed, now: float,
             # What can't be taken any more costs no credit; should it be offered again, that is another delivery.
             session.unacked.discard(outcome.message)
             broker.refill(session)
+    if isinstance(command, ask.ClaimWork):
+        news.moved(broker, outcome.moved, now, now_ms)
+        broker.rates.progress(command.agent, now)
+        if broker.waits.of(outcome.message) is not None:
+            broker.waits.narrow(outcome.message, [command.agent])
+            news.break_ring(broker, outcome.message, now_ms)
 
 
 def _returned(broker: Broker, command: ask.Command, outcome: ask.Returned, now: float, now_ms: int) -> None:
@@ -188,22 +185,46 @@ def _returned(broker: Broker, command: ask.Command, outcome: ask.Returned, now: 
     if command.re is not None:
         broker.answer(command.origin, wire.Ok(re=command.re))
     for offer in outcome.offers:
-        _offer(broker, offer)
+        _offer(broker, offer, now_ms)
     broker.wake_at(outcome.due_at, now, now_ms)
+    news.moved(broker, outcome.moved, now, now_ms)
+    if isinstance(command, (ask.CompleteWork, ask.FailWork)):
+        broker.rates.progress(command.agent, now)
+    if isinstance(command, ask.LeaveAgent) and not broker.directory.agents[command.agent].connected:
+        news.gone(broker, outcome.owed, now, now_ms)
+        news.presence(broker, command.agent, now, now_ms)
+    elif isinstance(command, ask.PassOn) and command.to is not None:
+        broker.keep_promise(command.to)
 
 
 def _ripened(broker: Broker, command: ask.Command, outcome: ask.Ripened, now: float, now_ms: int) -> None:
     for name in outcome.agents:
         session = broker.sessions.get(name)
         if session is not None:
-            session.lagging = session.rescan = True
+            session.lagging = session.rescan = session.ranked = True
             broker.refill(session)
     for offer in outcome.offers:
-        _offer(broker, offer)
+        _offer(broker, offer, now_ms)
+    news.moved(broker, outcome.moved, now, now_ms)
+    news.overdue(broker, outcome.overdue, now, now_ms)
+    for lapsed in outcome.lapsed:
+        housekeeping.pass_on(broker, lapsed, now)
     broker.wake_at(outcome.due_at, now, now_ms)
 
 
-def _offer(broker: Broker, offer: ask.Offered) -> None:
+def _owing(broker: Broker, command: ask.OwedBy, outcome: ask.Owing, now: float, now_ms: int) -> None:
+    if not broker.directory.agents[command.agent].connected:
+        news.gone(broker, outcome.owed, now, now_ms)
+
+
+def _reaped(broker: Broker, command: ask.Reap, outcome: ask.Reaped, now: float, now_ms: int) -> None:
+    housekeeping.reaped(broker, outcome, now)
+
+
+def _offer(broker: Broker, offer: ask.Offered, now_ms: int) -> None:
+    if offer.candidates and broker.waits.of(offer.message) is not None:
+        broker.waits.narrow(offer.message, [name for name, _ in offer.candidates])
+        news.break_ring(broker, offer.message, now_ms)
     encoded: dict[int, bytes] = {}
     for name, attempt in offer.candidates:
         session = broker.sessions.get(name)
@@ -216,14 +237,18 @@ def _offer(broker: Broker, offer: ask.Offered) -> None:
                 encoded[attempt] = encode_frame(offer.delivery)
             session.push(offer.message, encoded[attempt])
             broker.speaking.append(session)
+            if broker.receipt_watchers:
+                news.receipt(broker, offer.delivery.sender, offer.message, name, "pushed", now_ms)
         else:
             # Its id is lower than what was pushed since: a refill that goes on behind that would not find it.
-            session.rescan = True
+            session.rescan = session.ranked = True
 
 
 def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, now_ms: int) -> None:
     if isinstance(command, ask.ChangeAgent):
         _apply_change(broker, command)
+    elif isinstance(command, ask.Prune):
+        housekeeping.pruned(broker, command, now)
     elif isinstance(command, ask.EndSession):
         command.origin.close = (1000, "")
         broker.speaking.append(command.origin)
@@ -247,88 +272,20 @@ def _apply_change(broker: Broker, command: ask.ChangeAgent) -> None:
     session = broker.sessions.get(command.agent)
     if session is not None and changes_address(frame):
         # There may be work for what it can do now.
-        session.lagging = session.rescan = True
+        session.lagging = session.rescan = session.ranked = True
         broker.refill(session)
 
 
 _SETTLE: Final[dict[type[Any], Callable[..., None]]] = {
     ask.AgentPut: _agent_put,
-    ask.MessagePut: _message_put,
+    ask.MessagePut: sent.message_put,
+    ask.NoRoom: sent.no_room,
+    ask.Acked: _acked,
+    ask.Owing: _owing,
+    ask.Reaped: _reaped,
     ask.Done: _done,
     ask.Filled: _filled,
     ask.WorkClaimed: _claimed,
     ask.Returned: _returned,
     ask.Ripened: _ripened,
 }
-
-
-# -- answers to questions --------------------------------------------------------------------------------------------
-
-
-def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[ask.Answer], now: float) -> None:
-    """Say what was looked up, with what only memory knows: what is pushed, and how long leases have left."""
-    for question, found in zip(questions, answers, strict=True):
-        session: Session = question.origin
-        if session.lost:
-            continue
-        match found:
-            case RelayError():
-                broker.refuse(session, question.re, found)
-                continue
-            case ask.Page():
-                assert isinstance(question, ask.InboxPage)
-                if _is_mistyped(broker, question, found):
-                    broker.refuse(session, question.re, unknown_agent(broker.directory, "agent", question.agent))
-                    continue
-                for item in found.items:
-                    if item.stage == "queued" and _is_pushed(broker, question.agent, item.message):
-                        item.stage = "pushed"
-                frame = wire.Ok(re=question.re, items=found.items, next=found.next)
-            case wire.StoredMessage():
-                _mark_pushed(broker, found.message, found.deliveries or ())
-                if found.work is not None and found.work.state == "claimed":
-                    found.work.lease_left_s = broker.leases.left_s(found.message, now)
-                frame = wire.Ok(re=question.re, item=found)
-            case _:
-                assert isinstance(question, ask.DeliveriesOf)
-                _mark_pushed(broker, question.message, found)
-                frame = wire.Ok(re=question.re, deliveries=found)
-        _answer(broker, session, frame)
-
-
-def list_agents(broker: Broker, question: ask.AgentsPage, now: float) -> None:
-    """Answer the `agents` op, from memory."""
-    items, after = agents_page(broker.directory, question.frame, now, PAGE_BYTES_MAX)
-    broker.answer(question.origin, wire.Ok(re=question.re, items=items, next=after))
-
-
-def _is_mistyped(broker: Broker, question: ask.InboxPage, page: ask.Page) -> bool:
-    """An empty inbox of a name that was never seen and that nothing is held for: saying "empty" would be a lie."""
-    everything = question.after == 0 and question.channel is None
-    return everything and not page.items and question.agent not in broker.directory.agents
-
-
-def _answer(broker: Broker, session: Session, frame: wire.Ok) -> None:
-    """Say it if it fits into one WebSocket message: pages do by construction, a broadcast's receipts may not."""
-    encoded = encode_frame(frame)
-    if len(encoded) <= limits.MESSAGE_BYTES_MAX - 3:
-        session.frames.append(encoded)
-        broker.speaking.append(session)
-    elif frame.item is not None and frame.item.deliveries is not None:
-        frame.item.deliveries = None
-        _answer(broker, session, frame)
-    else:
-        too_many = TooLarge(f"the answer does not fit into one message of {limits.MESSAGE_BYTES_MAX} bytes")
-        broker.refuse(session, frame.re, too_many)
-
-
-def _mark_pushed(broker: Broker, message: int, states: Sequence[wire.DeliveryState]) -> None:
-    for state in states:
-        if state.stage == "queued" and _is_pushed(broker, state.agent, message):
-            state.stage = "pushed"
-
-
-def _is_pushed(broker: Broker, agent: str, message: int) -> bool:
-    """`pushed` is memory's to say: the store only knows that it is queued."""
-    session = broker.sessions.get(agent)
-    return session is not None and message in session.unacked

@@ -16,6 +16,29 @@ STALE_S: Final = 120.0
 """Seconds of silence after which an agent counts as stale: four heartbeats."""
 
 
+def reason(connected: bool, heard_at: float, left: bool, said_bye: bool, now: float) -> str | None:
+    """Why an agent has the presence it has, in words; None when there is nothing to explain (it is there)."""
+    silent_s = max(0, int(now - heard_at)) if heard_at > float("-inf") else None
+    if connected:
+        return f"connected, and silent for {silent_s} s" if silent_s is not None and silent_s >= STALE_S else None
+    if silent_s is None:
+        return "never heard of"
+    if said_bye:
+        return f"it said bye {_ago(silent_s)}"
+    if left:
+        return f"not connected since the relay started; last heard of {_ago(silent_s)}"
+    return f"its connection was lost; last heard of {_ago(silent_s)}"
+
+
+def _ago(seconds: int) -> str:
+    """About how long ago, in the unit that a person would use."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = seconds // length
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return f"{seconds} s ago"
+
+
 def presence(connected: bool, status: Status | None, heard_at: float, left: bool, now: float) -> Presence:
     """What to show for an agent. `heard_at` and `now` are monotonic seconds; `left`: its last word was bye."""
     if connected:

@@ -25,7 +25,7 @@ from relay_proto import frames as wire
 from relay_proto.codec import join_frames
 from relay_proto.errors import CloseCode
 
-from . import post
+from . import answers, post
 from .access import token_digest
 from .broker import Broker
 from .config import Config
@@ -59,7 +59,7 @@ class Relay:
         self.log = structlog.get_logger("relay")
         self.deadlines = Deadlines()
         self.token_digest = token_digest(config.token) if config.token is not None else None
-        self.broker = Broker(self.deadlines, self.token_digest)
+        self.broker = Broker(self.deadlines, self.token_digest, config.quotas)
         self.websockets: set[WebSocket] = set()
         self.ready = False
         self.stopping = False
@@ -192,12 +192,12 @@ class Relay:
             if not question.origin.writable:
                 question.origin.parked.append(question)
             elif isinstance(question, ask.AgentsPage):
-                post.list_agents(self.broker, question, self.now())
+                answers.list_agents(self.broker, question, self.now())
             else:
                 questions.append(question)
         if questions:
-            answers = await self.store.look_up(questions, time.time_ns() // 1_000_000)
-            post.answer(self.broker, questions, answers, self.now())
+            found = await self.store.look_up(questions, time.time_ns() // 1_000_000)
+            answers.answer(self.broker, questions, found, self.now())
         self._flush()
 
     def _flush(self) -> None:

@@ -7,6 +7,8 @@ The credit window
   pushed from memory, because order matters, and nothing is buffered. When credit returns it is refilled from the store.
 - `pushed_to` is the highest id pushed so far: a refill goes on behind it. Deliveries that come back (a nack, work that
   is offered again) have lower ids; `rescan` says that the next refill must start from the beginning.
+- What has another priority than the default stands in no such order: while `ranked`, each refill looks for it first
+  (and last), passing over what the session holds.
 """
 
 from typing import Any, Final
@@ -22,9 +24,9 @@ class Session:
     """State of one connection. `frames` are encoded and ready to leave; `close` is how to end after them."""
 
     __slots__ = (
-        "agent", "authorised", "close", "credit", "epoch", "frames", "held", "lagging", "lost", "name",
-        "parked", "parting", "pushed_to", "refilling", "registering", "rescan", "unacked", "visiting", "wire",
-        "writable",
+        "agent", "authorised", "close", "credit", "epoch", "events", "frames", "held", "idle_at", "lagging", "lost",
+        "name", "parked", "parting", "pushed_to", "ranked", "refilling", "registering", "rescan", "unacked", "visiting",
+        "wire", "writable",
     )  # fmt: skip
 
     def __init__(self, name: str, wire: Any, authorised: bool) -> None:
@@ -53,6 +55,12 @@ class Session:
         self.refilling = False
         self.rescan = False
         self.pushed_to = 0
+        self.ranked = True
+        """Something with another priority than the default may wait in the store."""
+        self.events: set[str] = set()
+        """The kinds of events that it subscribed to."""
+        self.idle_at = 0.0
+        """When it last dealt with something or was chosen for something; monotonic seconds."""
         self.writable = True
 
     def can_take(self) -> bool:
@@ -64,10 +72,13 @@ class Session:
             return False
         return True
 
-    def push(self, message: int, frame: bytes) -> None:
-        """Queue an encoded delivery; it counts against the credit until it is acked."""
+    def push(self, message: int, frame: bytes, ranked: bool = False) -> None:
+        """Queue an encoded delivery; it counts against the credit until it is acked.
+
+        `ranked`: it came by its priority, so it says nothing about what of the ordinary ones was pushed.
+        """
         self.unacked.add(message)
-        if message > self.pushed_to:
+        if message > self.pushed_to and not ranked:
             self.pushed_to = message
         self.frames.append(frame)
 

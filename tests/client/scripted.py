@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 import relay_client
 from relay_proto import codec
 from relay_proto.codec import Refusal
-from relay_proto.frames import Bye, ClientFrame, Deliver, Error, Ok, Register, RelayFrame, ServerInfo
+from relay_proto.frames import Ack, Bye, ClientFrame, Deliver, Error, Ok, Register, RelayFrame, ServerInfo
 from tests.daemon import free_port
 
 T = TypeVar("T")
@@ -26,11 +26,16 @@ WAIT_S = 10.0
 
 
 class Peer:
-    """One connection, from the relay's side."""
+    """One connection, from the relay's side.
+
+    surfaced: the messages that the client said to have given out. `frame`, `next` and `rest` put them there and go on,
+    for they stand between all other frames; `batch` shows everything.
+    """
 
     def __init__(self, socket: ServerConnection) -> None:
         self.socket = socket
         self.register: Register | None = None
+        self.surfaced: list[int] = []
         self._frames: deque[ClientFrame] = deque()
 
     async def batch(self) -> list[ClientFrame]:
@@ -46,8 +51,14 @@ class Peer:
     async def frame(self) -> ClientFrame:
         """The next frame, however they are joined."""
         while not self._frames:
-            self._frames.extend(await self.batch())
+            self._frames.extend(self._without_surfaced(await self.batch()))
         return self._frames.popleft()
+
+    def _without_surfaced(self, frames: list[ClientFrame]) -> list[ClientFrame]:
+        told = [frame for frame in frames if isinstance(frame, Ack) and frame.stage == "surfaced" and frame.id is None]
+        for ack in told:
+            self.surfaced += ack.messages
+        return [frame for frame in frames if frame not in told]
 
     async def next(self, kind: type[T]) -> T:
         """The next frame, which must be of this kind."""
@@ -95,7 +106,7 @@ class Peer:
         self._frames.clear()
         try:
             while True:
-                frames += await self.batch()
+                frames += self._without_surfaced(await self.batch())
         except ConnectionClosed:
             return frames
 
@@ -179,3 +190,14 @@ def deliver(message: int, **fields: Any) -> Deliver:
 def sent(re: int, message: int) -> Ok:
     """The answer to a send."""
     return Ok(re=re, message=message, thread=message, recipients=1, online=1)
+
+
+async def exchange(relay: ScriptedRelay, ask: Any, expected: Any, answer: dict[str, Any]) -> Any:
+    """What a call gives back when its frame is as expected and is answered so."""
+    async with relay.agent() as (agent, peer), running(ask(agent)) as call:
+        frame = await peer.frame()
+        assert frame == type(expected)(**{name: getattr(expected, name) for name in expected.__struct_fields__} | {
+            "id": getattr(frame, "id", None)
+        })  # fmt: skip
+        await peer.say(Ok(re=getattr(frame, "id", 0), **answer))
+        return await call

@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from relay_client import conversation as module
-from relay_client.conversation import About, Conversation, State
+from relay_client import requests
+from relay_client.conversation import Conversation, State
+from relay_client.requests import About
 from relay_proto import codec, limits
 from relay_proto.errors import Claimed, Unauthorized
 from relay_proto.frames import (
@@ -129,7 +130,7 @@ def test_the_late_answer_to_an_abandoned_request_is_dropped() -> None:
     id, caller = send(conversation)
     give_up(conversation, id, caller)
     assert conversation.receive([sent(id, 1)]) == []
-    assert conversation.free == module.OPEN_REQUESTS_MAX
+    assert conversation.free == requests.OPEN_REQUESTS_MAX
 
 
 def test_a_caller_who_left_without_a_word_gets_no_answer_either() -> None:
@@ -155,7 +156,7 @@ def test_a_send_that_is_abandoned_while_offline_is_not_sent_at_all() -> None:
     conversation.lost()
     give_up(conversation, id, caller)
     assert go_online(conversation) == []
-    assert conversation.free == module.OPEN_REQUESTS_MAX
+    assert conversation.free == requests.OPEN_REQUESTS_MAX
 
 
 def test_frames_without_an_answer_are_not_kept_over_a_reconnect() -> None:
@@ -197,7 +198,7 @@ def test_the_end_gives_back_everyone_who_waits() -> None:
 
 
 def test_room_is_counted_in_requests_and_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "OPEN_REQUESTS_MAX", 2)
+    monkeypatch.setattr(requests, "OPEN_REQUESTS_MAX", 2)
     conversation = talk()
     id, _ = send(conversation)
     assert conversation.free == 1
@@ -205,7 +206,7 @@ def test_room_is_counted_in_requests_and_in_bytes(monkeypatch: pytest.MonkeyPatc
     assert conversation.free == 0
     conversation.receive([sent(id, 1)])
     assert conversation.free == 1
-    monkeypatch.setattr(module, "OPEN_BYTES_MAX", 10)
+    monkeypatch.setattr(requests, "OPEN_BYTES_MAX", 10)
     assert conversation.free == 0
 
 

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 import relay_client
-from relay_client import Agent, Disconnected, Replaced, conversation
+from relay_client import Agent, Disconnected, Replaced, requests
 from relay_client import link as module
 from relay_client.link import backoff_s
 from relay_proto import codec, limits
@@ -39,7 +39,7 @@ async def test_all_frames_of_one_tick_leave_in_one_message(relay: ScriptedRelay)
 async def test_more_open_requests_than_the_limit_wait_their_turn(
     relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversation, "OPEN_REQUESTS_MAX", 4)
+    monkeypatch.setattr(requests, "OPEN_REQUESTS_MAX", 4)
     async with relay.agent() as (agent, peer):
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(agent.send("bob", f"{number}")) for number in range(10)]
@@ -56,7 +56,7 @@ async def test_more_open_requests_than_the_limit_wait_their_turn(
 async def test_who_waits_for_room_and_is_cancelled_makes_room_for_the_next(
     relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversation, "OPEN_REQUESTS_MAX", 1)
+    monkeypatch.setattr(requests, "OPEN_REQUESTS_MAX", 1)
     async with (
         relay.agent() as (agent, peer),
         running(agent.send("bob", "a")) as first,
@@ -76,7 +76,7 @@ async def test_who_waits_for_room_and_is_cancelled_makes_room_for_the_next(
 async def test_room_in_bytes_is_asked_for_again_by_each_who_was_let_in(
     relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversation, "OPEN_BYTES_MAX", 100)
+    monkeypatch.setattr(requests, "OPEN_BYTES_MAX", 100)
     async with relay.agent() as (agent, peer), asyncio.TaskGroup() as group:
         for letter in "abc":
             group.create_task(agent.send("bob", letter * 200))

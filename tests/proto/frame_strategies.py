@@ -1,13 +1,14 @@
 """Hypothesis strategies for valid frames, read off the types in frames.py: a new op is covered the day it is added."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from relay_proto.frames import ClientFrame, Frame, RelayFrame
-from relay_proto.targets import BROADCAST_WORDS
+from relay_proto.frames import ClientFrame, Frame, RelayFrame, Send, Why, Will
+from relay_proto.targets import AGENT_PATTERN, BROADCAST_WORDS, LABEL_PATTERN, NAME_PATTERN
 
 CLIENT_FRAMES: tuple[type[Frame], ...] = ClientFrame.__args__
 RELAY_FRAMES: tuple[type[Frame], ...] = RelayFrame.__args__
@@ -22,6 +23,41 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "item": st.dictionaries(st.text(max_size=8), OPAQUE, max_size=3),
 }
 """Fields whose type says Any; what they may hold is said in words."""
+
+target_texts = st.one_of(
+    st.from_regex(AGENT_PATTERN),
+    st.sampled_from(sorted(BROADCAST_WORDS)),
+    st.from_regex(LABEL_PATTERN).map(lambda text: f"label:{text}"),
+    st.integers(1, 10**18 - 1).map(lambda message: f"thread:{message}"),
+    st.builds(
+        str.__add__,
+        st.sampled_from(["tag:", "cap:", "channel:", "any:tag:", "any:cap:"]),
+        st.from_regex(NAME_PATTERN),
+    ),
+)
+"""Every text that the target grammar takes."""
+
+
+def due_before_it_is_over(fields: dict[str, Any]) -> dict[str, Any]:
+    ttl_s, delay_s = fields.get("ttl_s"), fields.get("delay_s")
+    if ttl_s is not None and delay_s is not None and ttl_s <= delay_s:
+        del fields["delay_s"]
+    return fields
+
+
+def about_one_thing(fields: dict[str, Any]) -> dict[str, Any]:
+    if fields.get("agent") is None and fields.get("message") is None:
+        return {**fields, "message": 1}
+    if fields.get("agent") is not None and fields.get("message") is not None:
+        del fields["message"]
+    return fields
+
+
+TOGETHER: dict[type[msgspec.Struct], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    Send: due_before_it_is_over,
+    Why: about_one_thing,
+}
+"""What a type can't say of two fields: the fields of a frame, changed so that they may stand together."""
 
 
 def values(kind: inspect.Type) -> st.SearchStrategy[Any]:
@@ -70,12 +106,15 @@ def frames_of(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
     """Valid structs of one type, any of the optional fields left out."""
     info = inspect.type_info(kind)
     assert isinstance(info, inspect.StructType)
+    together = TOGETHER.get(kind, dict)
     needed: dict[str, st.SearchStrategy[Any]] = {}
     optional: dict[str, st.SearchStrategy[Any]] = {}
     for field in info.fields:
         strategy = SPECIAL[field.name] if says_any(field.type) else values(field.type)
+        if (kind, field.name) == (Will, "to"):
+            strategy = target_texts  # a will is checked when it is made: nobody is there to hear it later
         (needed if field.required else optional)[field.name] = strategy
-    return st.fixed_dictionaries(needed, optional=optional).map(lambda fields: kind(**fields))
+    return st.fixed_dictionaries(needed, optional=optional).map(lambda fields: kind(**together(fields)))
 
 
 client_frames = st.one_of([frames_of(kind) for kind in CLIENT_FRAMES])

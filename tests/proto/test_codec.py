@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 from relay_proto import codec, limits
 from relay_proto.codec import Refusal, decode_client_batch, decode_relay_batch
 from relay_proto.errors import BadFrame, BadRequest, Forbidden, TooLarge, UnknownOp
-from relay_proto.frames import Ack, Agents, Bye, ClientFrame, Complete, Error, Frame, Heartbeat, Ok, Send
+from relay_proto.frames import (
+    Ack,
+    Agents,
+    Bye,
+    ClientFrame,
+    Complete,
+    Error,
+    Frame,
+    Heartbeat,
+    Ok,
+    Register,
+    Send,
+    Subscribe,
+    Will,
+)
 from tests.proto.frame_strategies import client_frames, relay_frames
 
 # Failures print a @reproduce_failure line; `pytest --hypothesis-seed=N` repeats a whole run.
@@ -145,6 +159,11 @@ def test_joined_frames_are_one_array(count: int) -> None:
         (Send(id=1, to="x" * 161, body=""), BadRequest, r"to is 'x+\.\.\.; expected str of length <= 160"),
         (Send(id=1, to="a", body="", priority=10), BadRequest, "priority is 10; expected int <= 9"),
         (Ack(messages=[1], stage="dead"), BadRequest, "stage is 'dead'; expected one of surfaced done"),  # type: ignore[arg-type]
+        (Send(id=1, to="a", body="", ttl_s=0), BadRequest, "ttl_s is 0; expected int >= 1"),
+        (Send(id=1, to="a", body="", expect_reply_s=604_801), BadRequest, "expect_reply_s is 604801; expected int <="),
+        (Send(id=1, to="a", body="", offer_s=0.5), BadRequest, r"offer_s is 0\.5; expected float >= 1"),
+        (Subscribe(id=1, events=["owed"]), BadRequest, r"events\[0\] is 'owed'; expected one of receipt presence"),  # type: ignore[list-item]
+        (Register(id=1, agent="a", will=Will(to="a", body="", subject="s" * 257)), BadRequest, r"will\.subject"),
         (Ack(messages=[]), BadRequest, r"messages is \[\]; expected array of length >= 1"),
         (Ack(messages=[5, 0]), BadRequest, r"messages\[1\] is 0; expected int >= 1"),
         (Agents(id=2**70), BadRequest, "agents"),
@@ -212,6 +231,30 @@ def test_a_frame_the_relay_would_refuse_is_not_sent(frame: ClientFrame, kind: ty
             "result is 65537 bytes; the limit is 65536",
         ),
         ({"op": "inbox", "id": 7, "limit": 1001}, "bad_request", "limit is 1001; expected int <= 1000"),
+        ({"op": "thread", "id": 7}, "bad_request", "thread is missing; thread needs it"),
+        ({"op": "thread", "id": 7, "thread": 0}, "bad_request", "thread is 0; expected int >= 1"),
+        ({"op": "thread", "id": 7, "thread": 1, "limit": 1001}, "bad_request", "limit is 1001; expected int <= 1000"),
+        ({"op": "thread", "id": 7, "thread": 1, "after": -1}, "bad_request", "after is -1; expected int >= 0"),
+        ({"op": "owed", "id": 7, "agent": "two words"}, "bad_request", "agent is 'two words'; expected 1-128"),
+        ({"op": "why", "id": 7}, "bad_request", "why is about one thing: either agent or message"),
+        ({"op": "why", "id": 7, "agent": "a", "message": 1}, "bad_request", "why is about one thing"),
+        ({"op": "why", "id": 7, "message": 0}, "bad_request", "message is 0; expected int >= 1"),
+        ({"op": "why", "id": 7, "agent": ""}, "bad_request", "agent is ''; expected 1-128 characters"),
+        ({"op": "subscribe", "id": 7}, "bad_request", "events is missing; subscribe needs it"),
+        ({"op": "subscribe", "id": 7, "events": []}, "bad_request", "events is []; expected array of length >= 1"),
+        ({"op": "subscribe", "id": 7, "events": ["receipt"] * 9}, "bad_request", "expected array of length <= 8"),
+        ({"op": "subscribe", "id": 7, "events": "receipt"}, "bad_request", "events is 'receipt'; expected array"),
+        ({"op": "subscribe", "id": 7, "events": [5]}, "bad_request", "events[0] is 5; expected str, got int"),
+        (
+            {"op": "subscribe", "id": 7, "events": ["receipt", "owed"]},
+            "bad_request",
+            "events[1] is 'owed'; expected one of receipt presence",
+        ),
+        (
+            {"op": "unsubscribe", "id": 7, "events": ["all"]},
+            "bad_request",
+            "events[0] is 'all'; expected one of receipt presence",
+        ),
     ],
 )
 def test_a_wrong_field_is_refused_by_name_value_and_limit(frame: dict[str, Any], code: str, words: str) -> None:
@@ -221,8 +264,114 @@ def test_a_wrong_field_is_refused_by_name_value_and_limit(frame: dict[str, Any],
     assert answer.re == 7
 
 
+# Of each field of time and order: the values at its limits, then those beyond them, each with the limit that it breaks.
+SPANS: dict[str, tuple[list[float], list[tuple[Any, str]]]] = {
+    "ttl_s": (
+        [0.001, 1, 2_592_000, 2_592_000.0],
+        [(0, ">= 1"), (0.0, ">= 0.001"), (0.0009, ">= 0.001"), (2_592_001, "<= 2592000"), (2_592_000.5, "<= 2592000")],
+    ),
+    "delay_s": (
+        [0, 0.0, 0.0001, 2_592_000, 2_592_000.0],
+        [(-0.001, ">= 0"), (2_592_001, "<= 2592000"), (2_592_000.5, "<= 2592000")],
+    ),
+    "expect_reply_s": (
+        [0.001, 1, 604_800, 604_800.0],
+        [(0, ">= 1"), (0.0009, ">= 0.001"), (604_801, "<= 604800"), (604_800.5, "<= 604800")],
+    ),
+    "offer_s": (
+        [1, 1.0, 86_400, 86_400.0],
+        [(0, ">= 1"), (0.999, ">= 1"), (86_401, "<= 86400"), (86_400.5, "<= 86400")],
+    ),
+    "priority": ([0, 9], [(10, "<= 9"), (2**64 - 1, "<= 9"), (4.0, "int | null, got float")]),
+    "supersedes": ([1, 2**63 - 1], [(0, ">= 1"), (2**63, "<= 9223372036854775807"), (1.0, "int | null, got float")]),
+    "caused_by": ([1, 2**63 - 1], [(0, ">= 1"), (2**63, "<= 9223372036854775807"), (1.0, "int | null, got float")]),
+    "waits": ([True, False], [(1, "expected bool"), (0, "expected bool")]),
+}
+ALIKE: list[tuple[Any, str]] = [(-1, ""), (True, "got bool"), ("5", "got str"), ([5], "got array"), (b"5", "got bytes")]
+ENDLESS: list[tuple[Any, str]] = [
+    (float("nan"), ">= "), (float("inf"), "<= "), (float("-inf"), ">= "), (1e300, "<= "), (2**64 - 1, "<= "),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, (good, _) in SPANS.items() for value in good])
+def test_a_field_of_time_or_order_is_taken_at_its_limits(field: str, value: Any) -> None:
+    [frame] = decode_client_batch(pack([send(**{field: value})]))
+    assert isinstance(frame, Send), frame
+    assert getattr(frame, field) == value
+    assert decode_client_batch(codec.join_frames([codec.encode_checked(frame)])) == [frame]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "limit"),
+    [
+        (field, value, limit)
+        for field, (_, bad) in SPANS.items()
+        for value, limit in [*bad, *(ALIKE if field != "waits" else []), *(ENDLESS if field.endswith("_s") else [])]
+    ],
+)
+def test_a_field_of_time_or_order_beyond_its_limits_is_refused_by_name_value_and_limit(
+    field: str, value: Any, limit: str
+) -> None:
+    answer = refused(send(**{field: value}))
+    assert answer.error.code == "bad_request"
+    assert str(answer.error).startswith(f"{field} is {value!r}; ")
+    assert limit in str(answer.error)
+    assert answer.re == 7
+
+
+@pytest.mark.parametrize("field", SPANS)
+def test_nil_for_a_field_of_time_or_order_is_the_same_as_leaving_it_out(field: str) -> None:
+    if field != "waits":
+        assert decode_client_batch(pack([send(**{field: None})])) == decode_client_batch(pack([send()]))
+
+
+def test_a_time_to_live_that_ends_before_the_delay_is_refused_with_both() -> None:
+    answer = refused(send(ttl_s=5, delay_s=5))
+    assert str(answer.error) == "ttl_s is 5; with delay_s 5 it would be over before it is due"
+    assert (answer.error.code, answer.re) == ("bad_request", 7)
+
+
+def will(**changes: Any) -> dict[str, Any]:
+    return {"op": "register", "id": 7, "agent": "a", "will": {"to": "boss", "body": "gone", **changes}}
+
+
+def test_a_will_comes_out_as_it_went_in() -> None:
+    [frame] = decode_client_batch(pack([will(subject="s" * 256, channel="c" * 64, of_tomorrow=1)]))
+    assert isinstance(frame, Register)
+    assert frame.will == Will(to="boss", body="gone", subject="s" * 256, channel="c" * 64)
+
+
+@pytest.mark.parametrize(
+    ("frame", "code", "field", "limit"),
+    [
+        (will(to=""), "bad_request", "will.to", "expected str of length >= 1"),
+        (will(to="x" * 161), "bad_request", "will.to", "expected str of length <= 160"),
+        (will(to="two words"), "bad_request", "will.to is 'two words'", "an agent id is 1-128 characters"),
+        (will(to="thread:0"), "bad_request", "will.to is 'thread:0'", "a thread is the id of its first message"),
+        (will(body=5), "bad_request", "will.body", "expected str, got int"),
+        (will(body="x" * (limits.BODY_BYTES_MAX + 1)), "too_large", "will.body is 262145", "the limit is 262144"),
+        (will(subject="s" * 257), "bad_request", "will.subject", "expected str of length <= 256"),
+        (will(channel="two words"), "bad_request", "will.channel", "expected 1-64 characters of"),
+        ({**will(), "will": {"to": "a"}}, "bad_request", "body", "is missing"),
+        ({**will(), "will": {"body": "a"}}, "bad_request", "to", "is missing"),
+        ({**will(), "will": "boss"}, "bad_request", "will is 'boss'", "got str"),
+    ],
+)
+def test_a_wrong_will_is_refused_when_it_is_left(frame: dict[str, Any], code: str, field: str, limit: str) -> None:
+    answer = refused(frame)
+    assert answer.error.code == code
+    assert str(answer.error).startswith(field)
+    assert limit in str(answer.error)
+    assert answer.re == 7
+
+
 def test_the_text_of_a_refusal_stays_short_whatever_was_sent() -> None:
-    for frame in (send(to="x" * 500_000), send(**{"from": "x" * 500_000}), {"op": "x" * 500_000, "id": 7}):
+    for frame in (
+        will(to="x" * 500_000),
+        send(to="x" * 500_000),
+        send(**{"from": "x" * 500_000}),
+        {"op": "x" * 500_000, "id": 7},
+    ):
         assert len(str(refused(frame).error)) < 250
 
 
@@ -329,6 +478,11 @@ NOT_FRAMES: dict[str, bytes] = {
     "a timestamp": array(mapping(*BEAT, *fields(zz=TIMESTAMP))),
     "a timestamp for a body": array(mapping(*fields(op="send", id=1, to="a", body=TIMESTAMP))),
     "a nested body": pack([send(body={"a": {"b": 1}})]),
+    "a nested will": pack([{"op": "register", "id": 1, "agent": "a", "will": {"to": "b", "body": ["x"]}}]),
+    "a key of a will twice": array(
+        mapping(*fields(op="register", id=1, agent="a", will=mapping(*fields(to="b", body="x"), *fields(to="c"))))
+    ),
+    "a list of subscriptions that nests": pack([{"op": "subscribe", "id": 1, "events": [["receipt"]]}]),
     "a nested meta": pack([{"op": "update", "id": 1, "meta": {"a": {"b": 1}}}]),
     "an unknown field that nests": pack([{**HEARTBEAT, "zz": [[1]]}]),
     "a frame of 65 fields": pack([{**HEARTBEAT, **{f"f{i}": 1 for i in range(64)}}]),
@@ -388,6 +542,8 @@ COSTLY: dict[str, bytes] = {
         *[mapping(*fields(op="send", id=1, to="a", body=array(*[b"\x90"] * 16_000)))] * 64
     ),
     "a result of a million empty arrays": flood(op="complete", id=1, message=1, fence=1, result=full(b"\x90")),
+    "a will of a million empty arrays": flood(op="register", id=1, agent="a", will=full(b"\x90")),
+    "a million subscriptions": flood(op="subscribe", id=1, events=b"\xdd" + MIB.to_bytes(4, "big") + b"\xa0" * MIB),
     "a from of a million empty arrays": flood(op="send", id=1, to="a", body="", **{"from": full(b"\x90")}),
     "unknown fields of a million empty maps": array(
         *[mapping(*fields(op="heartbeat", zz=array(*[b"\x80"] * 1000)))] * 1000
@@ -501,7 +657,7 @@ def test_a_key_that_stands_twice_is_never_accepted(frame: ClientFrame, choices: 
 
 
 def test_an_op_of_a_newer_relay_is_left_out() -> None:
-    frames = decode_relay_batch(pack([{"op": "ok", "re": 1}, {"op": "event", "at": 1}, {"op": "bye"}]))
+    frames = decode_relay_batch(pack([{"op": "ok", "re": 1}, {"op": "of_tomorrow", "at": 1}, {"op": "bye"}]))
     assert frames == [Ok(re=1), Bye()]
 
 

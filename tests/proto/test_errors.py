@@ -10,7 +10,7 @@ def test_the_table_has_the_contract_s_codes_in_its_order() -> None:
     assert " ".join(ERRORS) == (
         "bad_frame bad_request unknown_op unauthorized forbidden not_registered unknown_agent ambiguous_target "
         "unknown_message key_conflict claimed stale_fence not_holder not_claimable busy rate_limited hop_limit "
-        "inbox_full too_large pointless_ack expired storage_full unavailable internal"
+        "deadlock inbox_full too_large pointless_ack expired storage_full unavailable internal"
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import msgpack
 import msgspec
@@ -10,21 +11,32 @@ import pytest
 from relay_proto import limits
 from relay_proto.codec import decode_client_batch
 from relay_proto.errors import ERRORS, CloseCode
+from relay_proto.fields import EventKind
 from relay_proto.frames import (
-    UNSERVED_SEND_FIELDS,
     AgentCard,
     DeliveryState,
+    Event,
+    Explanation,
     Frame,
+    OwedReply,
     Register,
     Send,
     ServerInfo,
     StoredMessage,
+    Will,
     WorkState,
 )
 from relay_proto.targets import TargetKind
 from tests.proto.frame_strategies import CLIENT_FRAMES, RELAY_FRAMES
+from tests.proto.test_answers import EVENTS
 
-TEXT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "protocol.md").read_text()
+WORDS = (
+    "agent", "session", "instance", "epoch", "message", "body", "target", "recipient", "inbox", "delivery", "stage",
+    "channel", "thread", "key", "claim", "lease", "fence", "task", "pair", "integration", "credit", "turn",
+)  # fmt: skip
+"""The vocabulary of the design; others are not used for these things."""
 ALL_FRAMES = tuple(dict.fromkeys((*CLIENT_FRAMES, *RELAY_FRAMES)))
 
 
@@ -90,6 +102,9 @@ def test_no_table_names_a_field_that_does_not_exist(kind: type[Frame]) -> None:
         (DeliveryState, "`receipts`"),
         (WorkState, "`message`"),
         (ServerInfo, "`register`"),
+        (Will, "`register`"),
+        (OwedReply, "`owed`"),
+        (Explanation, "`why`"),
     ],
 )
 def test_each_item_of_a_list_is_spelled_out(kind: type[msgspec.Struct], title: str) -> None:
@@ -118,10 +133,35 @@ def test_each_stage_and_state_is_explained() -> None:
 
 
 def test_each_target_is_explained() -> None:
-    explained = " ".join(line for line in section("`send`").splitlines() if line.startswith("|"))
+    explained = " ".join(line for line in section("Targets").splitlines() if line.startswith("|"))
     for kind in TargetKind:
         if kind is not TargetKind.AGENT:
             assert f"`{kind.value}" in explained
+
+
+def test_each_status_is_explained() -> None:
+    [literal] = [found.type for found in msgspec.structs.fields(AgentCard) if found.name == "status"]
+    assert set(literal.__args__) == set(table(section("Presence"))) - {"status"}
+
+
+def test_each_event_is_in_the_table_with_the_fields_that_it_has() -> None:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section("`event`").splitlines()]
+    said = {cells[0].strip("`"): set(re.findall(r"`(\w+)`", cells[3])) for cells in rows if len(cells) == 4}
+    del said["event"], said["---"]
+    assert said == {kind: set(msgspec.to_builtins(event)) - {"op", "event", "at"} for kind, event in EVENTS.items()}
+    assert {field for fields in said.values() for field in fields} | {"event", "at"} == names_of(Event)
+
+
+@pytest.mark.parametrize("op", ["subscribe", "unsubscribe"])
+def test_what_can_be_subscribed_to_is_named(op: str) -> None:
+    assert set(get_args(EventKind)) <= words(" ".join(table(section(f"`{op}`"))["events"]))
+
+
+def test_what_is_content_of_a_key_is_a_field_of_send() -> None:
+    text = section("Idempotency")
+    content = words(text[text.index("Content is") : text.index("Give every")])
+    assert content <= names_of(Send)
+    assert {"to", "body", "claimable", "ttl_s", "supersedes", "expect_reply_s"} <= content
 
 
 def test_each_limit_stands_in_the_table() -> None:
@@ -134,9 +174,9 @@ def test_each_limit_stands_in_the_table() -> None:
 
 
 def test_what_is_refused_is_named() -> None:
-    assert {*UNSERVED_SEND_FIELDS, "park", "thread", "subscribe", "unsubscribe"} <= words(
-        section("What this version refuses")
-    )
+    refused = words(section("What this version refuses"))
+    assert refused == {"park", "unknown_op"}
+    assert "park" not in {op_of(kind) for kind in CLIENT_FRAMES}
 
 
 def test_the_bytes_are_what_they_are_said_to_be() -> None:
@@ -148,9 +188,54 @@ def test_the_bytes_are_what_they_are_said_to_be() -> None:
     assert msgpack.packb(msgpack.unpackb(data)) == data
 
 
+def anchors(text: str) -> set[str]:
+    """What a link into a page can name: its headings, as GitHub spells them."""
+    titles = re.findall(r"^##+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
 def test_links_lead_to_headings_that_exist() -> None:
-    headings = {
-        re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
-        for title in re.findall(r"^##+ (.*)$", TEXT, re.MULTILINE)
-    }
-    assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= headings
+    assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= anchors(TEXT)
+
+
+@pytest.mark.parametrize("page", ["protocol.md", "guarantees.md", "glossary.md"])
+def test_links_between_the_pages_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", (DOCS / page).read_text())
+    assert links
+    for file, anchor in links:
+        target = (DOCS / file).resolve() if file else DOCS / page
+        assert target.exists(), file
+        if anchor:
+            assert anchor in anchors(target.read_text()), f"{file}#{anchor}"
+
+
+def test_the_glossary_is_in_order_and_each_term_leads_to_the_protocol() -> None:
+    entries = re.findall(
+        r"^\*\*(.+?)\*\*(.*?)(?=^\*\*|\Z)", (DOCS / "glossary.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    terms = [term.lower() for term, _ in entries]
+    assert terms == sorted(terms)
+    assert [term for term, text in entries if "(protocol.md#" not in text] == []
+
+
+def test_the_glossary_has_the_words_of_the_design() -> None:
+    text = (DOCS / "glossary.md").read_text()
+    missing = {word for word in WORDS if f"**{word}**" not in text}
+    assert missing == set()
+
+
+def test_each_file_that_the_guarantees_name_exists() -> None:
+    text = (DOCS / "guarantees.md").read_text()
+    folders = [DOCS.parent, DOCS.parent / "relay" / "relay_server", DOCS.parent / "client" / "relay_client"]
+    for file in re.findall(r"`((?!tests/)[\w/]+\.py)`", text):
+        assert any((folder / file).exists() for folder in folders), file
+
+
+def test_each_test_that_the_guarantees_name_exists() -> None:
+    """A promise that names a test which was renamed has none."""
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (DOCS / "guarantees.md").read_text())
+    assert named
+    for file, name in named:
+        path = DOCS.parent / file
+        assert path.exists(), file
+        assert re.search(rf"^(async )?def {name}\(", path.read_text(), re.MULTILINE) or not name, f"{file}::{name}"

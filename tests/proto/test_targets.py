@@ -1,7 +1,9 @@
 import pytest
+from hypothesis import given
 
 from relay_proto.errors import BadRequest
-from relay_proto.targets import Target, TargetKind, parse_target
+from relay_proto.targets import BROADCAST_WORDS, Target, TargetKind, parse_target
+from tests.proto.frame_strategies import target_texts
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,10 @@ from relay_proto.targets import Target, TargetKind, parse_target
         ("ALL", TargetKind.BROADCAST, ""),
         ("any:cap:review", TargetKind.ANY_CAP, "review"),
         ("any:tag:ci", TargetKind.ANY_TAG, "ci"),
+        ("thread:1", TargetKind.THREAD, "1"),
+        ("thread:" + "9" * 18, TargetKind.THREAD, "9" * 18),
+        ("label:thread:1", TargetKind.LABEL, "thread:1"),
+        ("thread", TargetKind.AGENT, "thread"),
         ("tag:" + "x" * 64, TargetKind.TAG, "x" * 64),
         ("label:" + "x" * 128, TargetKind.LABEL, "x" * 128),
     ],
@@ -53,6 +59,21 @@ def test_a_target_is_read_as_the_grammar_says(text: str, kind: TargetKind, name:
         ("any:cap:", "a capability is 1-64 characters"),
         ("any:label:x", "a target is an agent id, tag:x, cap:x"),
         ("any:x", "a target is an agent id, tag:x, cap:x"),
+        ("any:channel:x", "a target is an agent id, tag:x, cap:x"),
+        ("any:thread:1", "a target is an agent id, tag:x, cap:x"),
+        ("thread:", "a thread is the id of its first message"),
+        ("thread:0", "a thread is the id of its first message"),
+        ("thread:01", "a thread is the id of its first message"),
+        ("thread:-1", "a thread is the id of its first message"),
+        ("thread:+1", "a thread is the id of its first message"),
+        ("thread:1.0", "a thread is the id of its first message"),
+        ("thread:1 ", "a thread is the id of its first message"),
+        ("thread:1\n", "a thread is the id of its first message"),
+        ("thread:1_0", "a thread is the id of its first message"),
+        ("thread:٣", "a thread is the id of its first message"),
+        ("thread:x", "a thread is the id of its first message"),
+        ("thread:" + "9" * 19, "a thread is the id of its first message"),
+        ("Thread:1", "a target is an agent id, tag:x, cap:x"),
         ("TAG:x", "a target is an agent id, tag:x, cap:x"),
         ("tags:x", "a target is an agent id, tag:x, cap:x"),
         ("broadcast:", "a target is an agent id, tag:x, cap:x"),
@@ -74,7 +95,33 @@ def test_the_text_of_a_refusal_stays_short() -> None:
 
 def test_only_an_agent_id_is_direct() -> None:
     assert parse_target("builder").is_direct
-    assert not any(parse_target(text).is_direct for text in ("tag:x", "cap:x", "label:x", "ALL", "any:cap:x"))
+    assert not any(
+        parse_target(text).is_direct for text in ("tag:x", "cap:x", "label:x", "ALL", "any:cap:x", "thread:1")
+    )
+
+
+@pytest.mark.parametrize("text", ["any:cap:x", "any:tag:x"])
+def test_any_means_one_of_those_it_matches(text: str) -> None:
+    target = parse_target(text)
+    assert (target.is_any, target.is_direct, target.is_group) == (True, False, False)
+
+
+@pytest.mark.parametrize("text", ["tag:x", "cap:x", "label:x", "channel:x", "broadcast", "ALL", "thread:1"])
+def test_a_group_is_everyone_it_matches(text: str) -> None:
+    target = parse_target(text)
+    assert (target.is_group, target.is_direct, target.is_any) == (True, False, False)
+
+
+@given(target_texts)
+def test_whatever_the_grammar_takes_is_of_one_sort_and_shows_itself_as_it_was_written(text: str) -> None:
+    target = parse_target(text)
+    assert [target.is_direct, target.is_any, target.is_group].count(True) == 1
+    assert repr(target) == f"Target({text.replace('ALL', 'broadcast') if text in BROADCAST_WORDS else text})"
+
+
+def test_a_refusal_names_the_field_that_held_the_text() -> None:
+    with pytest.raises(BadRequest, match=r"^will\.to is 'tag:'; a tag is 1-64 characters"):
+        parse_target("tag:", "will.to")
 
 
 def test_targets_are_equal_by_kind_and_name() -> None:

@@ -7,9 +7,10 @@ import msgspec
 
 from relay_proto.codec import decode_client_batch, encode_frame, join_frames
 from relay_proto.frames import Register
-from relay_server import post
+from relay_server import answers, post
 from relay_server.broker import Broker
 from relay_server.deadlines import Deadlines
+from relay_server.quota import Limits
 from relay_server.session import Session
 from relay_server.store import interface as ask
 from relay_server.store.sqlite import SQLiteStore
@@ -20,10 +21,10 @@ START_MS = 1_700_000_000_000
 class Desk:
     """One broker and one store. `now` is monotonic seconds; the wall clock is START_MS later."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, quotas: Limits | None = None) -> None:
         self.store = SQLiteStore(folder)
         self.deadlines = Deadlines()
-        self.broker = Broker(self.deadlines)
+        self.broker = Broker(self.deadlines, quotas=quotas)
         self.now = 0.0
         self.connections = 0
 
@@ -55,9 +56,9 @@ class Desk:
             post.settle(self.broker, commands, outcomes, self.now, self.now_ms)
             for question in questions:
                 if isinstance(question, ask.AgentsPage):
-                    post.list_agents(self.broker, question, self.now)
+                    answers.list_agents(self.broker, question, self.now)
             stored = [question for question in questions if not isinstance(question, ask.AgentsPage)]
-            post.answer(self.broker, stored, await self.store.look_up(stored, self.now_ms), self.now)
+            answers.answer(self.broker, stored, await self.store.look_up(stored, self.now_ms), self.now)
 
     async def say(self, session: Session, *frames: Any) -> list[dict[str, Any]]:
         """What the session hears of a turn with these frames."""

@@ -16,11 +16,12 @@ UPDATE counters SET value = value WHERE name = 'message';
 
 -- name: put_agent
 -- Register: a new instance makes the epoch grow, the same one keeps it.
-INSERT INTO agents (agent, label, tags, caps, channels, machine, meta, instance, epoch, first_seen_at, last_seen_at)
-VALUES (:agent, :label, :tags, :caps, :channels, :machine, :meta, :instance, 1, :now, :now)
+INSERT INTO agents (agent, label, tags, caps, channels, machine, meta, instance, will, epoch, first_seen_at, last_seen_at)
+VALUES (:agent, :label, :tags, :caps, :channels, :machine, :meta, :instance, :will, 1, :now, :now)
 ON CONFLICT (agent) DO UPDATE SET
     label = excluded.label, tags = excluded.tags, caps = excluded.caps, channels = excluded.channels,
-    machine = excluded.machine, meta = excluded.meta, last_seen_at = excluded.last_seen_at,
+    machine = excluded.machine, meta = excluded.meta, last_seen_at = excluded.last_seen_at, will = excluded.will,
+    pruned_at = NULL,
     epoch = epoch + (instance <> excluded.instance), instance = excluded.instance
 RETURNING epoch;
 
@@ -44,6 +45,17 @@ WHERE agent = :agent;
 -- name: seen_agent
 UPDATE agents SET last_seen_at = ? WHERE agent = ?;
 
+-- name: drop_will
+UPDATE agents SET will = NULL WHERE agent = ?;
+
+-- name: prune_agent
+UPDATE agents SET pruned_at = ? WHERE agent = ? AND pruned_at IS NULL;
+
+-- name: expire_surfaced
+-- What stood in front of an earlier instance and was over before this one came is not shown to it.
+UPDATE deliveries SET stage = 'expired', at = ?1, due_at = NULL, reason = 'surfaced, and not dealt with in its time'
+WHERE agent = ?2 AND stage IN ('queued', 'surfaced') AND stage = 'surfaced' AND expires_at <= ?1;
+
 -- name: count_attempt
 -- A delivery was pushed and its session ended without an ack: the next push is another attempt.
 UPDATE deliveries SET attempt = attempt + 1 WHERE message = ? AND agent = ? AND stage IN ('queued', 'surfaced');
@@ -53,32 +65,185 @@ INSERT INTO messages (message, sender, target, body, sent_at, thread, hops, reci
                       subject, channel, reply_to, intent, content_type, headers, key)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: put_special_message
+INSERT INTO messages (message, sender, target, body, sent_at, thread, hops, recipients, online, claimable,
+                      subject, channel, reply_to, intent, content_type, headers, key, priority, expires_at, due_at,
+                      reply_by_at, offer_s, supersedes, caused_by)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
 -- name: put_delivery
-INSERT INTO deliveries (message, agent, stage, at, attempt) VALUES (?, ?, 'queued', ?, 1);
+INSERT INTO deliveries (message, agent, stage, at, attempt, size) VALUES (?, ?, 'queued', ?, 1, ?);
+
+-- name: put_special_delivery
+INSERT INTO deliveries (message, agent, stage, at, attempt, size, rank, due_at, expires_at, offer_at)
+VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?);
+
+-- name: put_dead_delivery
+-- There was no room for it: the ledger says so.
+INSERT INTO deliveries (message, agent, stage, at, attempt, reason) VALUES (?, ?, 'dead', ?, 0, ?);
+
+-- name: inbox_size
+-- How many messages and bytes an inbox holds. Reads the index of open deliveries alone.
+SELECT count(*), coalesce(sum(size), 0) FROM deliveries INDEXED BY deliveries_open
+WHERE agent = ? AND stage IN ('queued', 'surfaced');
 
 -- name: put_work
-INSERT INTO work (message, target, state, fence, attempts, changed_at) VALUES (?, ?, 'ready', 0, 0, ?);
+-- state: ready, or delayed until ready_at.
+INSERT INTO work (message, target, state, fence, attempts, changed_at, ready_at) VALUES (?, ?, ?, 0, 0, ?, ?);
 
 -- name: offer_ready_work
 -- Work that was there before the worker: what is ready and meant for such an agent comes into its inbox. What someone
 -- holds, or what waits for its next attempt, comes there as withdrawn: should it be offered again, then to this one too.
-INSERT INTO deliveries (message, agent, stage, at, attempt)
-SELECT w.message, ?1, CASE w.state WHEN 'ready' THEN 'queued' ELSE 'superseded' END, ?2, 1
+-- Work for any one of many (it has offer_s) comes only when nobody has it.
+INSERT INTO deliveries (message, agent, stage, at, attempt, size, rank, expires_at, offer_at)
+SELECT w.message, ?1, CASE w.state WHEN 'ready' THEN 'queued' ELSE 'superseded' END, ?2,
+       CASE w.state WHEN 'delayed' THEN 0 ELSE 1 END, length(CAST(m.body AS BLOB)), 9 - coalesce(m.priority, 4),
+       m.expires_at, ?2 + CAST(m.offer_s * 1000 AS INTEGER)
 FROM work AS w INDEXED BY work_open CROSS JOIN messages AS m ON m.message = w.message
 WHERE w.state IN ('ready', 'claimed', 'delayed') AND w.target IN (SELECT value FROM json_each(?3)) AND m.sender <> ?1
+  AND (m.expires_at IS NULL OR m.expires_at > ?2)
+  AND (m.offer_s IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS o WHERE o.message = w.message))
   AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message = w.message AND d.agent = ?1)
 ORDER BY w.message
 LIMIT ?4;
 
 -- name: message_by_key
 -- The message that a key already made, to answer again or to refuse.
-SELECT message, thread, hops, recipients, online, sent_at, target, body, subject, channel, reply_to, intent,
-       content_type, headers, claimable
+SELECT message, thread, hops, recipients, online, sent_at, expires_at - sent_at, due_at - sent_at,
+       reply_by_at - sent_at, target, body, subject, channel, reply_to, intent, content_type, headers, claimable,
+       priority, supersedes, caused_by
 FROM messages WHERE sender = ? AND key = ?;
 
 -- name: parent
 -- What a reply needs of the message it answers.
-SELECT thread, hops, intent FROM messages WHERE message = ?;
+SELECT thread, hops, intent, sender FROM messages WHERE message = ?;
+
+-- name: has_delivery
+SELECT 1 FROM deliveries WHERE message = ? AND agent = ?;
+
+-- name: takes_part
+-- Whether an agent wrote into a thread or was given any of its messages.
+SELECT 1 FROM (
+    SELECT message, sender FROM messages WHERE message = ?1
+    UNION ALL
+    SELECT message, sender FROM messages INDEXED BY messages_thread WHERE thread = ?1 AND thread <> message
+) AS m
+WHERE m.sender = ?2 OR EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message = m.message AND d.agent = ?2)
+LIMIT 1;
+
+-- name: participants
+-- Who wrote into a thread, and whom its messages were for by name (or as any one of many, or as the thread).
+SELECT DISTINCT who FROM (
+    SELECT sender AS who FROM messages WHERE message = ?1
+    UNION ALL
+    SELECT sender FROM messages INDEXED BY messages_thread WHERE thread = ?1 AND thread <> message
+    UNION ALL
+    SELECT d.agent FROM (
+        SELECT message, target FROM messages WHERE message = ?1
+        UNION ALL
+        SELECT message, target FROM messages INDEXED BY messages_thread WHERE thread = ?1 AND thread <> message
+    ) AS m CROSS JOIN deliveries AS d ON d.message = m.message
+    WHERE instr(m.target, ':') = 0 AND m.target NOT IN ('broadcast', 'ALL') OR m.target GLOB 'any:*'
+)
+WHERE who <> ?2
+ORDER BY who;
+
+-- name: supersede
+-- A newer message replaces it wherever it does not stand in front of someone yet.
+UPDATE deliveries SET stage = 'superseded', at = ?, due_at = NULL, offer_at = NULL, reason = ?
+WHERE message = ? AND stage = 'queued'
+RETURNING agent;
+
+-- name: seen_deliveries
+-- Who has an older message in front of them already, or had.
+SELECT agent, stage, at FROM deliveries WHERE message = ? AND stage IN ('surfaced', 'done');
+
+-- name: end_ready_work
+-- Nobody's to do any more, for a reason.
+UPDATE work SET state = ?, changed_at = ?, ready_at = NULL, reason = ?
+WHERE message = ? AND state IN ('ready', 'delayed');
+
+-- name: put_ask
+INSERT INTO asks (message, agent, asker, asked_at, reply_by_at, waits, epoch, state) VALUES (?, ?, ?, ?, ?, ?, ?, 'open');
+
+-- name: answer_ask
+-- A reply of the one who owes it.
+UPDATE asks SET state = 'answered', reply = ? WHERE message = ? AND agent = ? AND state IN ('open', 'overdue')
+RETURNING asker;
+
+-- name: answer_all
+-- One reply is enough: it was asked of any of them.
+UPDATE asks SET state = 'answered', reply = ?1
+WHERE message = ?2 AND state IN ('open', 'overdue')
+  AND EXISTS (SELECT 1 FROM messages AS m WHERE m.message = ?2 AND (m.claimable OR m.target GLOB 'any:*'));
+
+-- name: end_ask
+-- state: refused or withdrawn.
+UPDATE asks SET state = ? WHERE message = ? AND agent = ? AND state IN ('open', 'overdue');
+
+-- name: end_asks
+UPDATE asks SET state = ? WHERE message = ? AND state IN ('open', 'overdue');
+
+-- name: move_ask
+-- Another one was given the ask: that one owes the reply now.
+UPDATE OR REPLACE asks SET agent = ?, state = 'open' WHERE message = ? AND agent = ? AND state = 'open';
+
+-- name: holder_owes
+-- The work that was asked for has a holder: the other candidates owe nothing now.
+UPDATE asks SET state = 'withdrawn' WHERE message = ? AND agent <> ? AND state = 'open';
+
+-- name: all_owe
+-- It is there for all of them again.
+UPDATE asks SET state = 'open' WHERE state = 'withdrawn' AND reply_by_at > ? AND message = ?;
+
+-- name: overdue_asks
+UPDATE asks SET state = 'overdue'
+WHERE (message, agent) IN (
+    SELECT message, agent FROM asks INDEXED BY asks_deadline WHERE state = 'open' AND reply_by_at <= ? LIMIT ?)
+RETURNING message, agent;
+
+-- name: one_owed
+SELECT a.message, a.asker, a.agent, a.asked_at, a.reply_by_at, a.state = 'overdue', m.subject, d.stage, d.at
+FROM asks AS a CROSS JOIN messages AS m ON m.message = a.message
+LEFT JOIN deliveries AS d ON d.message = a.message AND d.agent = a.agent
+WHERE a.message = ? AND a.agent = ?;
+
+-- name: owed_by
+-- What an agent owes.
+SELECT a.message, a.asker, a.agent, a.asked_at, a.reply_by_at, a.state = 'overdue', m.subject, d.stage, d.at
+FROM asks AS a INDEXED BY asks_owing CROSS JOIN messages AS m ON m.message = a.message
+LEFT JOIN deliveries AS d ON d.message = a.message AND d.agent = a.agent
+WHERE a.agent = ? AND a.state IN ('open', 'overdue')
+ORDER BY a.message
+LIMIT ?;
+
+-- name: owed_to
+-- What an agent waits for.
+SELECT a.message, a.asker, a.agent, a.asked_at, a.reply_by_at, a.state = 'overdue', m.subject, d.stage, d.at
+FROM asks AS a INDEXED BY asks_owed CROSS JOIN messages AS m ON m.message = a.message
+LEFT JOIN deliveries AS d ON d.message = a.message AND d.agent = a.agent
+WHERE a.asker = ? AND a.state IN ('open', 'overdue')
+ORDER BY a.message
+LIMIT ?;
+
+-- name: asks_of
+-- The replies owed for one message.
+SELECT a.message, a.asker, a.agent, a.asked_at, a.reply_by_at, a.state = 'overdue', m.subject, d.stage, d.at
+FROM asks AS a CROSS JOIN messages AS m ON m.message = a.message
+LEFT JOIN deliveries AS d ON d.message = a.message AND d.agent = a.agent
+WHERE a.message = ? AND a.state IN ('open', 'overdue')
+ORDER BY a.agent;
+
+-- name: blocking_asks
+-- At start: who is blocked by whom. Another instance of the asker waits for nothing.
+SELECT k.message, k.asker, CASE WHEN w.state = 'claimed' THEN w.holder ELSE k.agent END
+FROM asks AS k INDEXED BY asks_deadline CROSS JOIN agents AS g ON g.agent = k.asker AND g.epoch = k.epoch
+LEFT JOIN work AS w ON w.message = k.message
+WHERE k.state = 'open' AND k.waits
+ORDER BY k.message;
+
+-- name: sender_of
+SELECT sender FROM messages WHERE message = ?;
 
 -- name: ack_surfaced
 UPDATE deliveries SET stage = 'surfaced', at = ? WHERE message = ? AND agent = ? AND stage = 'queued';
@@ -93,36 +258,73 @@ WHERE message = ? AND agent = ? AND stage IN ('queued', 'surfaced')
 -- The work was done or given up: its holder's own delivery follows.
 UPDATE deliveries SET stage = ?, at = ?, due_at = NULL, reason = ? WHERE message = ? AND agent = ?;
 
+-- name: ack_late
+-- It was withdrawn (a newer one, its time) while its recipient had it, who then dealt with it all the same. Not work:
+-- that was withdrawn because another one does it.
+UPDATE deliveries SET stage = 'done', at = ?, reason = NULL
+WHERE message = ? AND agent = ? AND stage IN ('superseded', 'expired')
+  AND NOT EXISTS (SELECT 1 FROM work WHERE work.message = deliveries.message);
+
 -- name: put_off
 -- A candidate acked work that nobody holds: it is offered to it again, later.
 UPDATE deliveries SET stage = 'queued', at = ?, attempt = attempt + 1, due_at = ?
 WHERE message = ? AND agent = ? AND stage IN ('queued', 'surfaced');
 
 -- name: delivery_state
-SELECT attempt, stage, nacks FROM deliveries WHERE message = ? AND agent = ?;
+SELECT attempt, stage, nacks, expires_at, offer_at FROM deliveries WHERE message = ? AND agent = ?;
 
 -- name: nack_retry
 UPDATE deliveries SET stage = 'queued', at = ?, attempt = attempt + 1, nacks = nacks + 1, due_at = ?, reason = ?
 WHERE message = ? AND agent = ? AND stage IN ('queued', 'surfaced');
 
 -- name: nack_end
--- stage: nacked or dead.
-UPDATE deliveries SET stage = ?, at = ?, reason = ?
+-- stage: nacked, dead or expired.
+UPDATE deliveries SET stage = ?, at = ?, due_at = NULL, reason = ?
 WHERE message = ? AND agent = ? AND stage IN ('queued', 'surfaced');
 
 -- name: refill
 -- The open, due part of an inbox, oldest first. The caller stops when it has enough.
 SELECT d.attempt, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops, m.subject, m.channel,
-       m.reply_to, m.intent, m.content_type, m.headers, m.claimable
+       m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at, m.supersedes, m.caused_by,
+       m.reply_by_at
 FROM deliveries AS d INDEXED BY deliveries_open CROSS JOIN messages AS m ON m.message = d.message
-WHERE d.agent = ? AND d.message > ? AND d.stage IN ('queued', 'surfaced') AND (d.due_at IS NULL OR d.due_at <= ?)
+WHERE d.agent = ?1 AND d.message > ?2 AND d.stage IN ('queued', 'surfaced') AND (d.due_at IS NULL OR d.due_at <= ?3)
+  AND (d.expires_at IS NULL OR d.expires_at > ?3) AND d.rank = 5
 ORDER BY d.message
-LIMIT ?;
+LIMIT ?4;
+
+-- name: refill_ranked
+-- The part of it with another priority than the default, between two ranks.
+SELECT d.attempt, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops, m.subject, m.channel,
+       m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at, m.supersedes, m.caused_by,
+       m.reply_by_at
+FROM deliveries AS d INDEXED BY deliveries_ranked CROSS JOIN messages AS m ON m.message = d.message
+WHERE d.agent = ?1 AND d.rank BETWEEN ?2 AND ?3 AND d.rank <> 5 AND d.stage IN ('queued', 'surfaced')
+  AND (d.due_at IS NULL OR d.due_at <= ?4) AND (d.expires_at IS NULL OR d.expires_at > ?4)
+ORDER BY d.rank, d.message
+LIMIT ?5;
 
 -- name: message_row
 SELECT message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
-       claimable
+       claimable, priority, expires_at, supersedes, caused_by, reply_by_at
 FROM messages WHERE message = ?;
+
+-- name: thread_page
+SELECT message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
+       claimable, priority, expires_at, supersedes, caused_by, reply_by_at
+FROM messages WHERE message = ?1 AND message > ?2
+UNION ALL
+SELECT message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
+       claimable, priority, expires_at, supersedes, caused_by, reply_by_at
+FROM messages INDEXED BY messages_thread WHERE thread = ?1 AND thread <> message AND message > ?2
+ORDER BY message;
+
+-- name: thread_of
+SELECT thread FROM messages WHERE message = ?;
+
+-- name: superseded_by
+-- The newest message that replaced this one; its senders look for it only when asked why.
+SELECT reason FROM deliveries WHERE message = ? AND stage = 'superseded' AND reason GLOB 'superseded by *' LIMIT 1;
 
 -- name: claim
 -- ready -> claimed. At most one of any number of claimers gets a row back.
@@ -142,6 +344,15 @@ SELECT 1 FROM messages WHERE message = ?;
 UPDATE deliveries SET stage = 'superseded', at = ?, due_at = NULL, reason = ?
 WHERE message = ? AND agent <> ? AND stage IN ('queued', 'surfaced')
 RETURNING agent;
+
+-- name: hold_delivery
+-- It was claimed in time and is nobody else's: it neither expires nor is offered on.
+UPDATE deliveries SET expires_at = NULL, offer_at = NULL
+WHERE message = ? AND agent = ? AND (expires_at IS NOT NULL OR offer_at IS NOT NULL);
+
+-- name: freshness
+-- When a message expires, and how long an offer of it to one of many lasts.
+SELECT expires_at, offer_s FROM messages WHERE message = ?;
 
 -- name: renew
 UPDATE work SET holder_epoch = ?, lease_s = coalesce(?, lease_s), changed_at = ?
@@ -164,17 +375,80 @@ SELECT message, fence FROM work WHERE holder = ? AND holder_epoch = ? AND state 
 
 -- name: offer_again
 -- Every candidate that has not declined gets it again.
-UPDATE deliveries SET stage = 'queued', at = ?, attempt = attempt + 1, due_at = NULL, reason = NULL
+UPDATE deliveries SET stage = 'queued', at = ?, attempt = attempt + 1, due_at = NULL, reason = NULL, expires_at = ?
 WHERE message = ? AND stage NOT IN ('nacked', 'dead')
 RETURNING agent, attempt;
+
+-- name: offer_on
+-- For any one of many: whoever had it last keeps it until the offer lapses, which is now.
+UPDATE deliveries SET stage = 'queued', at = ?1, due_at = NULL, reason = NULL, expires_at = ?2, offer_at = ?1
+WHERE message = ?3 AND agent = ?4 AND stage NOT IN ('nacked', 'dead');
+
+-- name: offer_now
+-- Its recipient declined: the offer has lapsed. The stage says what became of it here.
+UPDATE deliveries SET offer_at = ? WHERE message = ? AND agent = ?;
+
+-- name: lapsed_offers
+SELECT d.message, d.agent, m.target, m.sender
+FROM deliveries AS d INDEXED BY deliveries_offer CROSS JOIN messages AS m ON m.message = d.message
+WHERE d.offer_at IS NOT NULL AND d.stage IN ('queued', 'nacked', 'dead') AND d.offer_at <= ?
+LIMIT ?;
+
+-- name: put_off_offer
+-- Asked about now, or nobody else to offer it to: not again before this.
+UPDATE deliveries SET offer_at = ? WHERE message = ? AND agent = ? AND offer_at IS NOT NULL;
+
+-- name: end_offer
+-- Another one gets it. Whoever declined it stays in the ledger as that.
+UPDATE deliveries SET offer_at = NULL, due_at = NULL,
+    at = CASE stage WHEN 'queued' THEN ? ELSE at END,
+    reason = CASE stage WHEN 'queued' THEN ? ELSE reason END,
+    stage = CASE stage WHEN 'queued' THEN 'superseded' ELSE stage END
+WHERE message = ? AND agent = ? AND stage IN ('queued', 'nacked', 'dead')
+  AND NOT EXISTS (SELECT 1 FROM work WHERE work.message = deliveries.message AND work.state <> 'ready')
+RETURNING size, rank, stage;
+
+-- name: offer_to
+INSERT INTO deliveries (message, agent, stage, at, attempt, size, rank, expires_at, offer_at)
+VALUES (?1, ?2, 'queued', ?3, 1, ?4, ?5, ?6, ?7)
+ON CONFLICT (message, agent) DO UPDATE SET
+    stage = 'queued', at = excluded.at, attempt = attempt + 1, due_at = NULL, reason = NULL,
+    expires_at = excluded.expires_at, offer_at = excluded.offer_at
+RETURNING attempt;
+
+-- name: had_it
+SELECT agent, stage IN ('nacked', 'dead') FROM deliveries WHERE message = ?;
+
+-- name: drop_offer
+-- Whoever has it declined, and nobody else is there.
+UPDATE deliveries SET offer_at = NULL
+WHERE message = ? AND agent = ? AND offer_at IS NOT NULL AND stage IN ('nacked', 'dead')
+RETURNING stage, reason;
 
 -- name: withdraw
 -- Nobody's to take for now: it failed and waits.
 UPDATE deliveries SET stage = 'superseded', at = ?, due_at = NULL, reason = ?
-WHERE message = ? AND stage IN ('queued', 'surfaced');
+WHERE message = ? AND stage IN ('queued', 'surfaced')
+RETURNING agent;
+
+-- name: expire_open
+-- Its time was over when it came back.
+UPDATE deliveries SET stage = 'expired', at = ?, due_at = NULL, offer_at = NULL, reason = ?
+WHERE message = ? AND stage IN ('queued', 'surfaced')
+RETURNING agent;
+
+-- name: expire_deliveries
+UPDATE deliveries SET stage = 'expired', at = ?1, due_at = NULL, offer_at = NULL, reason = 'not surfaced in its time'
+WHERE (message, agent) IN (
+    SELECT message, agent FROM deliveries INDEXED BY deliveries_expiry
+    WHERE expires_at IS NOT NULL AND stage = 'queued' AND expires_at <= ?1 LIMIT ?2)
+RETURNING message, agent;
 
 -- name: ripe_deliveries
-UPDATE deliveries SET due_at = NULL WHERE due_at IS NOT NULL AND due_at <= ? RETURNING agent;
+UPDATE deliveries SET due_at = NULL
+WHERE (message, agent) IN (
+    SELECT message, agent FROM deliveries INDEXED BY deliveries_due WHERE due_at IS NOT NULL AND due_at <= ? LIMIT ?)
+RETURNING agent;
 
 -- name: ripe_work
 UPDATE work SET state = 'ready', changed_at = ?, ready_at = NULL WHERE state = 'delayed' AND ready_at <= ?
@@ -185,24 +459,33 @@ SELECT min(due) FROM (
     SELECT min(due_at) AS due FROM deliveries WHERE due_at IS NOT NULL
     UNION ALL
     SELECT min(ready_at) FROM work WHERE state = 'delayed'
+    UNION ALL
+    SELECT min(expires_at) FROM deliveries WHERE expires_at IS NOT NULL AND stage = 'queued'
+    UNION ALL
+    SELECT min(offer_at) FROM deliveries WHERE offer_at IS NOT NULL AND stage IN ('queued', 'nacked', 'dead')
+    UNION ALL
+    SELECT min(reply_by_at) FROM asks WHERE state = 'open'
 );
 
 -- name: all_agents
-SELECT agent, label, tags, caps, channels, machine, meta, epoch, last_seen_at FROM agents ORDER BY agent;
+SELECT agent, label, tags, caps, channels, machine, meta, epoch, last_seen_at, pruned_at IS NOT NULL, will
+FROM agents ORDER BY agent;
 
 -- name: held_claims
 SELECT message, holder, holder_epoch, fence, lease_s FROM work WHERE state = 'claimed';
 
 -- name: inbox_open
-SELECT d.stage, d.at, d.attempt, d.reason, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops,
-       m.subject, m.channel, m.reply_to, m.intent, m.content_type, m.headers, m.claimable
+SELECT d.stage, d.at, d.attempt, d.reason, d.due_at, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops,
+       m.subject, m.channel, m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at,
+       m.supersedes, m.caused_by, m.reply_by_at
 FROM deliveries AS d INDEXED BY deliveries_open CROSS JOIN messages AS m ON m.message = d.message
 WHERE d.agent = ? AND d.stage IN ('queued', 'surfaced') AND d.message > ? AND (?3 IS NULL OR m.channel = ?3)
 ORDER BY d.message;
 
 -- name: inbox_all
-SELECT d.stage, d.at, d.attempt, d.reason, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops,
-       m.subject, m.channel, m.reply_to, m.intent, m.content_type, m.headers, m.claimable
+SELECT d.stage, d.at, d.attempt, d.reason, d.due_at, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops,
+       m.subject, m.channel, m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at,
+       m.supersedes, m.caused_by, m.reply_by_at
 FROM deliveries AS d JOIN messages AS m ON m.message = d.message
 WHERE d.agent = ? AND d.message > ? AND (?3 IS NULL OR m.channel = ?3)
 ORDER BY d.message;
@@ -212,3 +495,37 @@ SELECT agent, stage, at, attempt, reason FROM deliveries WHERE message = ? ORDER
 
 -- name: work_of
 SELECT state, fence, attempts, holder, lease_s, ready_at, result, reason FROM work WHERE message = ?;
+
+-- name: oldest_open
+SELECT message FROM deliveries WHERE agent = ? AND stage IN ('queued', 'surfaced') ORDER BY message LIMIT 1;
+
+-- name: one_delivery
+SELECT stage, at, attempt, reason, due_at FROM deliveries WHERE message = ? AND agent = ?;
+
+-- name: held_by
+SELECT message, changed_at FROM work INDEXED BY work_claimed WHERE holder = ? AND state = 'claimed' ORDER BY message;
+
+-- name: finished
+-- Of the next messages behind one, those with nothing open and nothing that changed since: they may go.
+SELECT message, sent_at < ?2 AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS d
+    WHERE d.message = m.message AND (d.stage IN ('queued', 'surfaced') OR d.at >= ?2)
+) AND NOT EXISTS (
+    SELECT 1 FROM work AS w
+    WHERE w.message = m.message AND (w.state IN ('ready', 'claimed', 'delayed') OR w.changed_at >= ?2)
+) AND NOT EXISTS (
+    SELECT 1 FROM asks AS a WHERE a.message = m.message AND (a.state = 'open' OR a.reply_by_at >= ?2)
+)
+FROM messages AS m WHERE message > ?1 ORDER BY message LIMIT ?3;
+
+-- name: delete_deliveries
+DELETE FROM deliveries WHERE message = ?;
+
+-- name: delete_work
+DELETE FROM work WHERE message = ?;
+
+-- name: delete_asks
+DELETE FROM asks WHERE message = ?;
+
+-- name: delete_message
+DELETE FROM messages WHERE message = ?;

@@ -8,11 +8,26 @@ import sqlite3
 
 from relay_proto.codec import encode_frame
 from relay_proto.errors import UnknownMessage
-from relay_proto.frames import DeliveryState, StoredMessage
+from relay_proto.frames import DeliveryState, OwedReply, StoredMessage
 
 from . import queries
-from .interface import Answer, DeliveriesOf, InboxPage, OneMessage, Page, Question
-from .rows import delivery_state, stored_message, work_state
+from .asks import OWED_MAX
+from .questions import (
+    AgentFacts,
+    Answer,
+    DeliveriesOf,
+    FactsOfAgent,
+    FactsOfMessage,
+    InboxPage,
+    MessageFacts,
+    OneMessage,
+    Owed,
+    OwedList,
+    Page,
+    Question,
+    ThreadPage,
+)  # fmt: skip
+from .rows import delivery_state, owed_reply, stored_message, work_state
 
 
 def answer(connection: sqlite3.Connection, question: Question) -> Answer:
@@ -24,6 +39,14 @@ def answer(connection: sqlite3.Connection, question: Question) -> Answer:
             return _message(connection, question.message)
         case DeliveriesOf():
             return _deliveries(connection, question.message)
+        case ThreadPage():
+            return _thread(connection, question)
+        case OwedList():
+            return Owed(_owed(connection, question.agent))
+        case FactsOfMessage():
+            return _facts_of_message(connection, question.message)
+        case FactsOfAgent():
+            return _facts_of_agent(connection, question.agent)
         case _:
             raise AssertionError(f"no answer is written for {question!r}")
 
@@ -31,23 +54,64 @@ def answer(connection: sqlite3.Connection, question: Question) -> Answer:
 def _inbox(connection: sqlite3.Connection, question: InboxPage) -> Page:
     statement = queries.inbox_open if question.unread else queries.inbox_all
     cursor = connection.execute(statement, (question.agent, question.after, question.channel))
+    return _page(cursor, question.limit, question.bytes_max, 5)
+
+
+def _page(cursor: sqlite3.Cursor, limit: int, bytes_max: int, ahead: int) -> Page:
+    """Items until there are enough or they are too large; `ahead` columns of the inbox stand before the message's."""
     items: list[StoredMessage] = []
     size = 0
-    for stage, at, attempt, reason, *columns in cursor:
-        item = stored_message(tuple(columns))
-        item.stage, item.at, item.attempt, item.reason = stage, at, attempt, reason
+    for columns in cursor:
+        item = stored_message(columns[ahead:])
+        if ahead:
+            item.stage, item.at, item.attempt, item.reason, item.due_at = columns[:ahead]
         size += len(encode_frame(item))
-        if items and (len(items) >= question.limit or size > question.bytes_max):
+        if items and (len(items) >= limit or size > bytes_max):
             cursor.close()
             return Page(items, items[-1].message)
         items.append(item)
     return Page(items, None)
 
 
+def _thread(connection: sqlite3.Connection, question: ThreadPage) -> Answer:
+    found = connection.execute(queries.thread_of, (question.message,)).fetchone()
+    if found is None:
+        return _unknown(question.message)
+    cursor = connection.execute(queries.thread_page, (found[0], question.after))
+    return _page(cursor, question.limit, question.bytes_max, 0)
+
+
+def _owed(connection: sqlite3.Connection, agent: str) -> list[OwedReply]:
+    rows = connection.execute(queries.owed_by, (agent, OWED_MAX)).fetchall()
+    rows += connection.execute(queries.owed_to, (agent, OWED_MAX)).fetchall()
+    return [owed_reply(columns) for columns in rows]
+
+
+def _facts_of_message(connection: sqlite3.Connection, message: int) -> Answer:
+    item = _message(connection, message)
+    if not isinstance(item, StoredMessage):
+        return item
+    asks = [owed_reply(columns) for columns in connection.execute(queries.asks_of, (message,))]
+    by = connection.execute(queries.superseded_by, (message,)).fetchone()
+    return MessageFacts(item, asks, int(by[0].rpartition(" ")[2]) if by else None)
+
+
+def _facts_of_agent(connection: sqlite3.Connection, agent: str) -> Answer:
+    (pending,) = connection.execute(queries.pending, (agent,)).fetchone()
+    oldest = None
+    if found := connection.execute(queries.oldest_open, (agent,)).fetchone():
+        oldest = stored_message(connection.execute(queries.message_row, found).fetchone())
+        oldest.stage, oldest.at, oldest.attempt, oldest.reason, oldest.due_at = connection.execute(
+            queries.one_delivery, (*found, agent)
+        ).fetchone()
+    holding = connection.execute(queries.held_by, (agent,)).fetchall()
+    return AgentFacts(False, pending, oldest, _owed(connection, agent), holding)
+
+
 def _message(connection: sqlite3.Connection, message: int) -> Answer:
     columns = connection.execute(queries.message_row, (message,)).fetchone()
     if columns is None:
-        return UnknownMessage(f"message is {message}; there is no such message", detail={"messages": [message]})
+        return _unknown(message)
     item = stored_message(columns)
     item.deliveries = _states(connection, message)
     work = connection.execute(queries.work_of, (message,)).fetchone()
@@ -57,9 +121,13 @@ def _message(connection: sqlite3.Connection, message: int) -> Answer:
 
 def _deliveries(connection: sqlite3.Connection, message: int) -> Answer:
     if connection.execute(queries.message_exists, (message,)).fetchone() is None:
-        return UnknownMessage(f"message is {message}; there is no such message", detail={"messages": [message]})
+        return _unknown(message)
     return _states(connection, message)
 
 
 def _states(connection: sqlite3.Connection, message: int) -> list[DeliveryState]:
     return [delivery_state(columns) for columns in connection.execute(queries.deliveries_of, (message,))]
+
+
+def _unknown(message: int) -> UnknownMessage:
+    return UnknownMessage(f"message is {message}; there is no such message", detail={"messages": [message]})

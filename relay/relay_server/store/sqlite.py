@@ -21,10 +21,10 @@ import structlog
 
 from relay_proto.errors import Internal, RelayError, StorageFull, Unavailable
 
+from . import agents, asks, deliveries, due, messages, queries, reads, reaper, work
 from . import interface as ask
-from . import queries, reads, work, writes
 from .files import Ballast, FolderLock, prepare_file, prepare_folder
-from .interface import Answer, Command, HeldClaim, Outcome, Question, Snapshot, StoreFailed, StoreRefused
+from .interface import Answer, Command, HeldClaim, OpenAsk, Outcome, Question, Snapshot, StoreFailed, StoreRefused
 from .rows import stored_agent
 from .schema import migrate
 from .transaction import Transaction
@@ -74,21 +74,26 @@ FATAL: Final = frozenset(
 """Primary result codes after which it is unknown what is on disk."""
 
 APPLY: Final[dict[type[Command], Callable[[Transaction, Any], Outcome]]] = {
-    ask.PutAgent: writes.put_agent,
-    ask.ChangeAgent: writes.change_agent,
-    ask.LeaveAgent: writes.leave_agent,
-    ask.EndSession: writes.end_session,
-    ask.PutMessage: writes.put_message,
-    ask.AckMessages: writes.ack_messages,
-    ask.NackMessage: writes.nack_message,
-    ask.Refill: writes.refill,
+    ask.PutAgent: agents.put_agent,
+    ask.ChangeAgent: agents.change_agent,
+    ask.LeaveAgent: agents.leave_agent,
+    ask.EndSession: agents.end_session,
+    ask.Prune: agents.prune,
+    ask.PutMessage: messages.put_message,
+    ask.AckMessages: deliveries.ack_messages,
+    ask.NackMessage: deliveries.nack_message,
+    ask.Refill: deliveries.refill,
+    ask.OwedBy: asks.owed_by,
+    ask.EndAsk: asks.end_ask,
     ask.ClaimWork: work.claim_work,
     ask.RenewWork: work.renew_work,
     ask.ReleaseWork: work.release_work,
     ask.CompleteWork: work.complete_work,
     ask.FailWork: work.fail_work,
     ask.ExpireWork: work.expire_work,
-    ask.Ripen: work.ripen,
+    ask.Ripen: due.ripen,
+    ask.PassOn: due.pass_on,
+    ask.Reap: reaper.reap,
 }
 
 GROWING: Final = (ask.PutMessage,)
@@ -187,6 +192,7 @@ class SQLiteStore:
             [stored_agent(columns) for columns in connection.execute(queries.all_agents)],
             [HeldClaim(*columns) for columns in connection.execute(queries.held_claims)],
             connection.execute(queries.next_due).fetchone()[0],
+            _open_asks(connection),
         )
 
     async def close(self) -> None:
@@ -318,6 +324,13 @@ def _answer_all(connection: sqlite3.Connection, questions: Sequence[Question]) -
             log.error("a question failed in the store", error=str(exc), exc_info=exc)
             answers.append(Internal(f"the store could not read this: {exc}"))
     return answers
+
+
+def _open_asks(connection: sqlite3.Connection) -> list[OpenAsk]:
+    found: dict[int, OpenAsk] = {}
+    for message, asker, agent in connection.execute(queries.blocking_asks):
+        found.setdefault(message, OpenAsk(message, asker, [])).on.append(agent)
+    return list(found.values())
 
 
 def _storage_full() -> StorageFull:

@@ -9,22 +9,9 @@ from typing import Any
 from relay_proto.errors import NotClaimable, UnknownMessage
 
 from ..claim import TRANSITIONS, Event, after_failure, after_silence, backoff_s, is_repeat, why_not_claim, why_not_held
-from . import queries
-from .interface import (
-    ClaimWork,
-    CompleteWork,
-    Done,
-    ExpireWork,
-    FailWork,
-    Offered,
-    Outcome,
-    ReleaseWork,
-    RenewWork,
-    Returned,
-    Ripen,
-    Ripened,
-    WorkClaimed,
-)  # fmt: skip
+from . import asks, queries
+from .commands import ClaimWork, CompleteWork, ExpireWork, FailWork, ReleaseWork, RenewWork
+from .outcomes import Done, Moved, Offered, Outcome, Returned, WorkClaimed
 from .rows import delivery
 from .transaction import Transaction
 
@@ -33,8 +20,13 @@ def claim_work(tx: Transaction, command: ClaimWork) -> Outcome:
     message, agent = command.message, command.agent
     row = tx.execute(queries.claim, (agent, command.epoch, command.lease_s, tx.now, message)).fetchone()
     if row is not None:
-        others = tx.execute(queries.withdraw_others, (tx.now, f"claimed by {agent}", message, agent)).fetchall()
-        return WorkClaimed(message, row[0], command.lease_s, [other for (other,) in others])
+        reason = f"claimed by {agent}"
+        others = [
+            other for (other,) in tx.execute(queries.withdraw_others, (tx.now, reason, message, agent)).fetchall()
+        ]
+        tx.execute(queries.hold_delivery, (message, agent))
+        tx.execute(queries.holder_owes, (message, agent))
+        return WorkClaimed(message, row[0], command.lease_s, others, _moved(tx, message, others, "superseded", reason))
     state, fence, _, holder, epoch, _ = _state_of(tx, message)
     if state == "claimed" and holder == agent and epoch == command.epoch:
         # The same instance asks again because its first answer was lost: the same claim, not another one.
@@ -56,14 +48,20 @@ def renew_work(tx: Transaction, command: RenewWork) -> Outcome:
 def release_work(tx: Transaction, command: ReleaseWork) -> Outcome:
     if not _end(tx, command, "release", attempts_back=1):
         return _refusal(tx, command.agent, command.message, command.fence, "release")
-    return Returned([command.message], [offer_again(tx, command.message)])
+    return _returned(tx, command.message)
+
+
+def _returned(tx: Transaction, message: int) -> Returned:
+    """A claim ended and the work is there again."""
+    offer, moved = offer_again(tx, message)
+    return Returned([message], [offer], tx.now if offer.delivery is None else None, moved)
 
 
 def complete_work(tx: Transaction, command: CompleteWork) -> Outcome:
     if not _end(tx, command, "complete", result=command.result):
         return _refusal(tx, command.agent, command.message, command.fence, "complete")
     tx.execute(queries.end_delivery, ("done", tx.now, None, command.message, command.agent))
-    return Returned([command.message], [])
+    return Returned([command.message], [], None, _moved(tx, command.message, [command.agent], "done", None))
 
 
 def fail_work(tx: Transaction, command: FailWork) -> Outcome:
@@ -75,12 +73,15 @@ def fail_work(tx: Transaction, command: FailWork) -> Outcome:
         ready_at = tx.now + int(backoff_s(attempts) * 1000)
         if not _end(tx, command, event, ready_at=ready_at, reason=command.reason):
             return _refusal(tx, command.agent, command.message, command.fence, event)
-        tx.execute(queries.withdraw, (tx.now, "failed; waits for its next attempt", command.message))
-        return Returned([command.message], [], ready_at)
+        reason = "failed; waits for its next attempt"
+        waiting = tx.execute(queries.withdraw, (tx.now, reason, command.message)).fetchall()
+        moved = _moved(tx, command.message, [agent for (agent,) in waiting], "superseded", reason)
+        return Returned([command.message], [], ready_at, moved)
     if not _end(tx, command, event, reason=command.reason):
         return _refusal(tx, command.agent, command.message, command.fence, event)
     tx.execute(queries.end_delivery, ("dead", tx.now, command.reason, command.message, command.agent))
-    return Returned([command.message], [])
+    asks_over = asks.moved(tx, command.message, [command.agent], "dead", command.reason)
+    return Returned([command.message], [], None, asks_over)
 
 
 def expire_work(tx: Transaction, command: ExpireWork) -> Returned:
@@ -95,33 +96,51 @@ def expire_work(tx: Transaction, command: ExpireWork) -> Returned:
         return Returned([], [])
     if event == "give_up":
         tx.execute(queries.end_delivery, ("dead", tx.now, reason, command.message, row[0]))
-        return Returned([command.message], [])
-    return Returned([command.message], [offer_again(tx, command.message)])
+        return Returned([command.message], [], None, asks.moved(tx, command.message, [row[0]], "dead", reason))
+    return _returned(tx, command.message)
 
 
 def release_all(tx: Transaction, agent: str, epoch: int) -> Returned:
     """Give back whatever an agent holds under an epoch: it said bye."""
-    ended: list[int] = []
-    offers: list[Offered] = []
+    all_returned = Returned([], [])
     for message, fence in tx.execute(queries.claims_of, (agent, epoch)).fetchall():
         if _end(tx, ReleaseWork(None, None, agent, message, fence), "release", attempts_back=1):
-            ended.append(message)
-            offers.append(offer_again(tx, message))
-    return Returned(ended, offers)
+            returned = _returned(tx, message)
+            all_returned.ended += returned.ended
+            all_returned.offers += returned.offers
+            all_returned.moved += returned.moved
+            all_returned.due_at = returned.due_at or all_returned.due_at
+    return all_returned
 
 
-def ripen(tx: Transaction, command: Ripen) -> Ripened:
-    agents = dict.fromkeys(agent for (agent,) in tx.execute(queries.ripe_deliveries, (tx.now,)).fetchall())
-    ready = [message for (message,) in tx.execute(queries.ripe_work, (tx.now, tx.now)).fetchall()]
-    offers = [offer_again(tx, message) for message in ready]
-    return Ripened(list(agents), offers, tx.execute(queries.next_due).fetchone()[0])
+def offer_again(tx: Transaction, message: int) -> tuple[Offered, list[Moved]]:
+    """Put ready work back into the inbox of every candidate that did not decline it, if there is time left for it.
 
-
-def offer_again(tx: Transaction, message: int) -> Offered:
-    """Put ready work back into the inbox of every candidate that did not decline it."""
-    candidates = tx.execute(queries.offer_again, (tx.now, message)).fetchall()
+    Work for any one of many goes nowhere here: its offer has lapsed, and Ripen finds who is next.
+    """
+    expires_at, offer_s = tx.execute(queries.freshness, (message,)).fetchone()
+    if expires_at is not None and expires_at <= tx.now:
+        reason = "nobody did it in its time"
+        tx.execute(queries.end_ready_work, ("failed", tx.now, reason, message))
+        over = tx.execute(queries.expire_open, (tx.now, reason, message)).fetchall()
+        return Offered(message, None, []), asks.moved(tx, message, [agent for (agent,) in over], "expired", reason)
+    if offer_s is not None:
+        holder = _state_of(tx, message)[3]
+        if holder is not None:
+            tx.execute(queries.offer_on, (tx.now, expires_at, message, holder))
+            return Offered(message, None, []), []
+    tx.execute(queries.all_owe, (tx.now, message))
+    candidates = tx.execute(queries.offer_again, (tx.now, expires_at, message)).fetchall()
     frame = delivery(tx.execute(queries.message_row, (message,)).fetchone(), 1) if candidates else None
-    return Offered(message, frame, candidates)
+    return Offered(message, frame, candidates), []
+
+
+def _moved(tx: Transaction, message: int, agents: list[str], stage: Any, reason: str | None) -> list[Moved]:
+    """Deliveries of work that changed hands. The reply that may be owed for it is not touched by that."""
+    if not agents:
+        return []
+    (sender,) = tx.execute(queries.sender_of, (message,)).fetchone()
+    return [Moved(message, sender, agent, stage, tx.now, reason) for agent in agents]
 
 
 def _end(

@@ -1,0 +1,332 @@
+"""The outbox of an agent: what it sends while no relay can be reached waits on disk, and leaves in order.
+
+             send, no connection                        ok
+    (caller) --------------------> pending (on disk) ---------> the relay
+                                      |       ^  |
+                                      |       +--+ later: rate_limited, inbox_full, storage_full, unavailable
+                                      +--> refused (on disk): unknown_agent, key_conflict, .., expired
+
+Rules
+- While anything waits, every send of the agent goes into the line, also with a connection: the relay gets them in the
+  order of the calls. They leave one by one: a refusal that means "later" must find nothing sent behind it.
+- A message leaves with the key that it got when it was sent, so it may be sent again after any crash or lost answer.
+- A send that was on its way when the connection was lost comes into the line too, at its place. The relay may have it
+  already, without the header of the waiting time; then the key finds another content, and it is asked without it.
+- All file work runs on one thread of its own, each change in one transaction that no cancellation can cut.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from relay_proto import codec, limits
+from relay_proto.errors import BadRequest, KeyConflict, RelayError
+from relay_proto.frames import Ok, Send
+
+from .link import Link
+from .message import Page, Receipt
+from .outbox_file import OutboxFile
+from .outbox_items import PendingSend, Queued, RefusedSend
+from .outbox_rules import OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX, QUEUED_AT_HEADER, Next, leaving, retry_s, what_next
+from .waiting import Line
+
+FILE_RETRY_S: Final = 5.0
+"""Seconds until the next try, where the file could not be read or written (a full disk, a tool that holds a lock)."""
+PAGE_MAX: Final = limits.PAGE_MAX
+
+logger = logging.getLogger("relay_client")
+
+T = TypeVar("T")
+
+
+class ConnectionWasLost(Exception):
+    """Inside this module: the call had no answer when its connection was lost."""
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970: the waiting outlives the process, so it can't be the monotonic clock."""
+    return time.time_ns() // 1_000_000
+
+
+class Outbox:
+    """What waits for the relay, and what it refused: `agent.outbox`, made by `connect(..., outbox=PATH)`.
+
+    One agent object at a time has the file. What still waits when the agent is closed leaves when the same agent
+    connects with the same path again, in whatever process. Limits: OUTBOX_MESSAGES_MAX messages and OUTBOX_BYTES_MAX
+    bytes, those that were refused included.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        link: Link,
+        *,
+        messages_max: int = OUTBOX_MESSAGES_MAX,
+        bytes_max: int = OUTBOX_BYTES_MAX,
+    ) -> None:
+        self._link = link
+        self._agent = link.conversation.register.agent
+        self._file = OutboxFile(path, self._agent, messages_max=messages_max, bytes_max=bytes_max)
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="relay outbox")
+        self._jobs: set[asyncio.Task[Any]] = set()
+        self._drainer: asyncio.Task[None] | None = None
+        self._last_place = 0
+        self._writing = 0  # sends on their way into the file
+        self._on_the_way: set[asyncio.Timeout] = set()  # sends on their way to the relay, past the file
+        self._leaving: asyncio.Timeout | None = None  # the one that leaves the file
+        self._watchers = Line()
+        self._blocked: RelayError | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"Outbox({self.path!r}, pending={self.pending_count}, refused={self.refused_count})"
+
+    # -- what is known -------------------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> str:
+        """The file, absolute, symlinks resolved."""
+        return self._file.path
+
+    @property
+    def pending_count(self) -> int:
+        """Messages that wait."""
+        return self._file.pending
+
+    @property
+    def refused_count(self) -> int:
+        """Messages that were put aside, to be looked at."""
+        return self._file.refused
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all of them, as they count against OUTBOX_BYTES_MAX."""
+        return self._file.bytes
+
+    @property
+    def blocked(self) -> RelayError | None:
+        """Why the first in line did not leave at its last try though there is a connection; None when nothing is."""
+        return self._blocked
+
+    async def pending(self, limit: int = limits.PAGE_DEFAULT, after: int = 0) -> Page[PendingSend]:
+        """A page of what waits, the next to leave first. For the page behind it pass `after=page.next`."""
+        return await self._page(self._file.pending_page, limit, after)
+
+    async def refused(self, limit: int = limits.PAGE_DEFAULT, after: int = 0) -> Page[RefusedSend]:
+        """A page of what the relay refused for good and what expired here, each with code, message and time."""
+        return await self._page(self._file.refused_page, limit, after)
+
+    async def forget(self, key: str) -> int:
+        """Drop what has this key, refused or still waiting; gives back how many that were (0: there is none).
+
+        One that is being sent in this moment may arrive all the same. Raises OutboxFull or OutboxUnusable when the file
+        can't be written: then nothing was dropped.
+        """
+        forgotten = await self._on_thread(self._file.forget, key)
+        self._watchers.let_all_in()
+        return forgotten
+
+    async def drained(self, timeout_s: float | None = None) -> None:
+        """Wait until nothing waits any more: all of it is at the relay, or refused.
+
+        Raises TimeoutError after `timeout_s` (default: none), or why the agent's link ended.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._file.pending or self._writing or self._on_the_way:
+                    self._link.check()
+                    await self._watchers.wait()
+        except TimeoutError:
+            reason = f"; the first one: {self._blocked}" if self._blocked else ""
+            raise TimeoutError(f"{self.pending_count} messages still wait after {timeout_s:g} s{reason}") from None
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    async def send(self, frame: Send, now: Callable[[], Awaitable[Receipt]]) -> Receipt:
+        """Send by `now()` where that can be done at once, else queue. `frame` is checked, and has its key.
+
+        Raises BadRequest for a frame that could not leave later; what `now()` raises; OutboxFull, OutboxUnusable.
+        """
+        called_at = now_ms()
+        try:
+            codec.encode_checked(leaving(frame, frame.id, called_at, called_at))
+        except BadRequest as exc:
+            raise BadRequest(f"{exc.message} (with an outbox, {QUEUED_AT_HEADER} is one of the headers)") from None
+        self._last_place += 1
+        place = self._last_place
+        if self._link.connected and not (self._file.pending or self._writing):
+            try:
+                async with asyncio.timeout(None) as scope:
+                    self._on_the_way.add(scope)
+                    try:
+                        return await now()
+                    finally:
+                        self._on_the_way.discard(scope)
+            except TimeoutError:
+                if not scope.expired():
+                    self._watchers.let_all_in()
+                    raise
+        self._link.check()
+        self._writing += 1  # here, not in the task: a send behind this one must see it
+        return await self._shielded(self._put(place, frame, called_at))
+
+    async def _put(self, place: int, frame: Send, called_at: int) -> Queued:
+        assert frame.key is not None, "Agent.send gives every message a key"
+        data = codec.encode_frame(leaving(frame, 0, called_at, called_at, stamp=False))
+        try:
+            queued_at, position = await self._run(self._file.put, place, frame.key, called_at, data)
+        finally:
+            self._writing -= 1
+            self._watchers.let_all_in()
+        return Queued(frame.key, queued_at, self.path, position)
+
+    # -- leaving -------------------------------------------------------------------------------------------------
+
+    def connection_changed(self) -> None:
+        """The link's notice: a connection came or was lost, or the link ended."""
+        if not self._link.connected and self._link.ended is None:
+            for scope in (*self._on_the_way, *([self._leaving] if self._leaving else [])):
+                if not scope.expired():
+                    scope.reschedule(self._loop.time())
+        self._watchers.let_all_in()
+
+    @property
+    def _may_leave(self) -> bool:
+        """True when the first in line is the very next to be sent, and there is a connection."""
+        return self._link.connected and self._file.pending > 0 and not self._writing and not self._on_the_way
+
+    async def _drain(self) -> None:
+        """Send what waits, one after the other, as long as the agent lives."""
+        failures, last_place = 0, 0
+        while True:
+            while not self._may_leave:
+                await self._watchers.wait()
+            try:
+                item = await self._on_thread(self._file.first)
+                if item is None:
+                    continue  # it was forgotten
+                if item.place != last_place:
+                    failures, last_place = 0, item.place
+                wait_s = await self._leave(item, failures)
+            except ConnectionWasLost:
+                continue
+            except RelayError as exc:
+                if self._link.ended is not None:
+                    return
+                logger.warning("%s: its outbox %s waits: %s", self._agent, self.path, exc)
+                self._blocked = exc
+                wait_s = FILE_RETRY_S
+            else:
+                failures += 1
+            self._watchers.let_all_in()
+            if wait_s is not None:
+                await asyncio.sleep(wait_s)
+
+    async def _leave(self, item: PendingSend, failures: int) -> float | None:
+        """One try. Gives back None when this message is out of the line, else the seconds until the next try.
+
+        Raises ConnectionWasLost; why the link ended; what the file says.
+        """
+        try:
+            await self._hand_over(item)
+        except RelayError as exc:
+            if self._link.ended is not None:
+                raise
+            if what_next(exc, failures) is Next.AGAIN:
+                log = logger.info if failures else logger.warning
+                log("%s: its outbox waits, the relay did not take %s: %s", self._agent, item.key, exc)
+                self._blocked = exc
+                return retry_s(exc, failures)
+            logger.warning("%s: %s was sent while offline and is refused: %s", self._agent, item.key, exc)
+            await self._on_thread(self._file.refuse, item, exc.code, exc.message, now_ms())
+        else:
+            await self._on_thread(self._file.settle, item)
+        self._blocked = None
+        return None
+
+    async def _hand_over(self, item: PendingSend) -> None:
+        """Send it and wait for the relay's ok. Raises what it answers; Expired; BadFrame or BadRequest for the file."""
+        try:
+            await self._ask(leaving(item.frame, self._link.conversation.next_id(), item.queued_at, now_ms()))
+        except KeyConflict:
+            # Its key is taken. By itself, if the relay had it before it came into the line: that one has no stamp.
+            id = self._link.conversation.next_id()
+            await self._ask(leaving(item.frame, id, item.queued_at, now_ms(), stamp=False))
+
+    async def _ask(self, frame: Send) -> Ok:
+        """Ask over this connection only: after the next one the message has waited longer, and says something else."""
+        data = codec.encode_checked(frame)
+        try:
+            async with asyncio.timeout(None) as self._leaving:
+                if not self._link.connected:
+                    raise ConnectionWasLost
+                return await self._link.ask(frame.id, data)
+        except TimeoutError:
+            raise ConnectionWasLost from None
+        finally:
+            self._leaving = None
+
+    # -- open and close ------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Take the file. Raises OutboxInUse or OutboxUnusable."""
+        opening = self._loop.run_in_executor(self._thread, self._file.open)
+        try:
+            await asyncio.shield(opening)
+        except BaseException:
+            self._closed = True
+            self._thread.submit(self._file.close)  # behind the opening: it may have been cancelled, not failed
+            self._thread.shutdown(wait=False)
+            raise
+        self._last_place = self._file.last_place
+        if self._file.pending:
+            logger.info("%s: %d messages wait in the outbox %s", self._agent, self._file.pending, self.path)
+
+    def start(self) -> None:
+        """Begin to send what waits. Once, after the link was opened."""
+        self._drainer = self._loop.create_task(self._drain(), name=f"relay outbox of {self._agent}")
+
+    async def close(self) -> None:
+        """Finish what is being written, close the file, give up its lock. What waits stays in it. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        drainer = self._drainer
+        try:
+            if drainer is not None:
+                drainer.cancel()
+                await asyncio.wait([drainer])
+            if self._jobs:
+                await asyncio.wait(self._jobs)
+        finally:
+            closing = self._loop.run_in_executor(self._thread, self._file.close)
+            self._thread.shutdown(wait=False)
+            self._watchers.let_all_in()
+            await asyncio.shield(closing)
+        if drainer is not None and not drainer.cancelled():
+            drainer.result()  # a fault of our own in there must not pass unseen
+
+    # -- the thread ----------------------------------------------------------------------------------------------
+
+    async def _page(self, read: Callable[[int, int], list[Any]], limit: int, after: int) -> Page[Any]:
+        if not (isinstance(limit, int) and 1 <= limit <= PAGE_MAX):
+            raise BadRequest(f"limit is {limit!r:.80}; expected 1 to {PAGE_MAX}")
+        items = await self._on_thread(read, limit, after)
+        return Page(items, items[-1].place if len(items) == limit else None)
+
+    async def _on_thread(self, call: Callable[..., T], *arguments: Any) -> T:
+        """Run one function of the file; cancelling who waits for it does not cut it."""
+        return await self._shielded(self._run(call, *arguments))
+
+    async def _run(self, call: Callable[..., T], *arguments: Any) -> T:
+        return await self._loop.run_in_executor(self._thread, call, *arguments)
+
+    async def _shielded(self, job: Coroutine[Any, Any, T]) -> T:
+        task = self._loop.create_task(job)
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+        return await asyncio.shield(task)

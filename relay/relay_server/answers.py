@@ -1,0 +1,97 @@
+"""Answers to questions: what the store found, with what only memory knows (what is pushed, leases, who is there)."""
+
+from collections.abc import Sequence
+
+from relay_proto import frames as wire
+from relay_proto import limits
+from relay_proto.codec import encode_frame
+from relay_proto.errors import RelayError, TooLarge
+
+from . import news
+from .broker import PAGE_BYTES_MAX, Broker
+from .listing import agents_page
+from .session import Session
+from .store import interface as ask
+from .target import unknown_agent
+from .why import explain_agent, explain_message
+
+
+def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[ask.Answer], now: float) -> None:
+    """Say what was looked up, with what only memory knows: what is pushed, and how long leases have left."""
+    for question, found in zip(questions, answers, strict=True):
+        session: Session = question.origin
+        if session.lost:
+            continue
+        match found:
+            case RelayError():
+                broker.refuse(session, question.re, found)
+                continue
+            case ask.Page() if isinstance(question, ask.InboxPage):
+                if _is_mistyped(broker, question, found):
+                    broker.refuse(session, question.re, unknown_agent(broker.directory, "agent", question.agent))
+                    continue
+                for item in found.items:
+                    if item.stage == "queued" and _is_pushed(broker, question.agent, item.message):
+                        item.stage = "pushed"
+                frame = wire.Ok(re=question.re, items=found.items, next=found.next)
+            case ask.Page():
+                frame = wire.Ok(re=question.re, items=found.items, next=found.next)
+            case ask.Owed():
+                frame = wire.Ok(re=question.re, items=news.complete(broker, found.items, now))
+            case ask.MessageFacts():
+                _mark_pushed(broker, found.item.message, found.item.deliveries or ())
+                frame = wire.Ok(re=question.re, item=explain_message(broker, found, now))
+            case ask.AgentFacts():
+                assert isinstance(question, ask.FactsOfAgent)
+                if question.agent not in broker.directory.agents and not found.pending:
+                    broker.refuse(session, question.re, unknown_agent(broker.directory, "agent", question.agent))
+                    continue
+                frame = wire.Ok(re=question.re, item=explain_agent(broker, question.agent, found, now))
+            case wire.StoredMessage():
+                _mark_pushed(broker, found.message, found.deliveries or ())
+                if found.work is not None and found.work.state == "claimed":
+                    found.work.lease_left_s = broker.leases.left_s(found.message, now)
+                frame = wire.Ok(re=question.re, item=found)
+            case _:
+                assert isinstance(question, ask.DeliveriesOf)
+                _mark_pushed(broker, question.message, found)
+                frame = wire.Ok(re=question.re, deliveries=found)
+        _answer(broker, session, frame)
+
+
+def list_agents(broker: Broker, question: ask.AgentsPage, now: float) -> None:
+    """Answer the `agents` op, from memory."""
+    items, after = agents_page(broker.directory, question.frame, now, PAGE_BYTES_MAX)
+    broker.answer(question.origin, wire.Ok(re=question.re, items=items, next=after))
+
+
+def _is_mistyped(broker: Broker, question: ask.InboxPage, page: ask.Page) -> bool:
+    """An empty inbox of a name that was never seen and that nothing is held for: saying "empty" would be a lie."""
+    everything = question.after == 0 and question.channel is None
+    return everything and not page.items and question.agent not in broker.directory.agents
+
+
+def _answer(broker: Broker, session: Session, frame: wire.Ok) -> None:
+    """Say it if it fits into one WebSocket message: pages do by construction, a broadcast's receipts may not."""
+    encoded = encode_frame(frame)
+    if len(encoded) <= limits.MESSAGE_BYTES_MAX - 3:
+        session.frames.append(encoded)
+        broker.speaking.append(session)
+    elif frame.item is not None and frame.item.deliveries is not None:
+        frame.item.deliveries = None
+        _answer(broker, session, frame)
+    else:
+        too_many = TooLarge(f"the answer does not fit into one message of {limits.MESSAGE_BYTES_MAX} bytes")
+        broker.refuse(session, frame.re, too_many)
+
+
+def _mark_pushed(broker: Broker, message: int, states: Sequence[wire.DeliveryState]) -> None:
+    for state in states:
+        if state.stage == "queued" and _is_pushed(broker, state.agent, message):
+            state.stage = "pushed"
+
+
+def _is_pushed(broker: Broker, agent: str, message: int) -> bool:
+    """`pushed` is memory's to say: the store only knows that it is queued."""
+    session = broker.sessions.get(agent)
+    return session is not None and message in session.unacked

@@ -1,0 +1,161 @@
+"""Sends at the desk: who it is for, whether it may, and what the store has to look at.
+
+In this order: what the fields ask for together, who the target means, the rates, the rooms of the inboxes, and whether
+a blocking ask would close a ring. What is refused here is refused for good only when the store does not know its key:
+a send that is repeated gets its first answer, whatever the present says.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from relay_proto import frames as wire
+from relay_proto.errors import BadRequest, Deadlock, RelayError
+from relay_proto.targets import Target, TargetKind, parse_target
+
+from .quota import Room
+from .store import interface as ask
+from .target import ambiguous, place, recipients
+from .waits import Wait
+
+if TYPE_CHECKING:
+    from .broker import Broker
+    from .session import Session
+
+RING_SHOWN_MAX: Final = 32
+"""Agents of a ring that are named."""
+
+
+def send(broker: "Broker", session: "Session", agent: str, frame: wire.Send, now: float) -> None:
+    """One send of a session becomes one command, or is refused at once."""
+    command = ask.PutMessage(session, frame.id, agent, frame, [], 0)
+    try:
+        _address(broker, command, now)
+        if frame.expect_reply_s is not None:
+            _expect_reply(broker, command)
+    except RelayError as error:
+        if frame.key is None:
+            return broker.refuse(session, frame.id, error)
+        command.refusal, command.recipients, command.measure = error, [], []
+    broker.commands.append(command)
+
+
+def send_will(broker: "Broker", agent: str, now: float) -> None:
+    """An agent fell silent: what it left is sent from it. Nobody is there to be answered."""
+    known = broker.directory.agents[agent]
+    will, known.will = known.will, None
+    if will is None:
+        return
+    key = f"will/{known.epoch}/{int(known.heard_at * 1000 + broker.directory.clock_offset_ms)}"
+    frame = wire.Send(id=0, to=will.to, body=will.body, subject=will.subject, channel=will.channel, key=key)
+    command = ask.PutMessage(None, None, agent, frame, [], 0, is_will=True)
+    try:
+        _address(broker, command, now)
+    except RelayError as error:
+        command.refusal = error
+    command.plain = False
+    broker.commands.append(command)
+
+
+def _address(broker: "Broker", command: ask.PutMessage, now: float) -> None:
+    """Fill in recipients and what is to be checked of them. Raises what refuses the send."""
+    frame, agent = command.frame, command.sender
+    target = parse_target(frame.to)
+    directory, sessions = broker.directory, broker.sessions
+    if target.kind is TargetKind.CHANNEL and frame.channel is None:
+        frame.channel = target.name
+    names = recipients(directory, target, agent, frame.hold, frame.channel)
+    if frame.offer_s is not None and not target.is_any:
+        raise BadRequest(f"offer_s is {frame.offer_s}; only a message to any:cap:x or any:tag:x is offered on")
+    if target.is_any and names:
+        names = [best_placed(broker, names, now)]
+    command.size = wire.body_bytes(frame.body)
+    command.hops_max = broker.quotas.hops_max
+    command.is_human = is_human = directory.agents[agent].is_human
+    if not command.is_will:
+        one = names[0] if len(names) == 1 and not target.is_group else None
+        refusal = broker.rates.refusal(agent, one, target.is_group and not frame.claimable, is_human, now)
+        if refusal is not None:
+            raise refusal
+    command.recipients = names
+    _find_room(broker, command, now)
+    command.online = sum(name in sessions for name in names)
+    command.plain = _is_plain(frame, target) and not command.measure and not command.full
+
+
+def _is_plain(frame: wire.Send, target: Target) -> bool:
+    return (
+        frame.ttl_s is None
+        and not frame.delay_s
+        and frame.priority is None
+        and frame.supersedes is None
+        and frame.expect_reply_s is None
+        and frame.caused_by is None
+        and not target.is_any
+        and target.kind is not TargetKind.THREAD
+    )
+
+
+def _find_room(broker: "Broker", command: ask.PutMessage, now: float) -> None:
+    """Ask memory whether each inbox has room; where it can't say, the store looks."""
+    take, size, names = broker.rooms.take, command.size, command.recipients
+    limits = broker.quotas
+    command.room = (limits.inbox_messages_max, limits.inbox_bytes_max)
+    if len(names) == 1:
+        room = take(names[0], size, now)
+        if room is Room.FULL:
+            raise broker.rooms.inbox_full(names[0], *broker.rooms.held(names[0]))
+        if room is Room.MEASURE:
+            command.measure = names
+        return
+    for name in names:
+        room = take(name, size, now)
+        if room is Room.MEASURE:
+            command.measure.append(name)
+        elif room is Room.FULL:
+            command.full.append(name)
+
+
+def best_placed(broker: "Broker", names: list[str], now: float) -> str:
+    """Of those whom any: matches, the one to give it to. It counts as busy with it from here on."""
+    agents, sessions = broker.directory.agents, broker.sessions
+
+    def rank(name: str) -> tuple[int, int, float, str]:
+        session = sessions.get(name)
+        unacked = len(session.unacked) + broker.promised.get(name, 0) if session is not None else 0
+        return place(agents[name].presence(now), unacked, session.idle_at if session is not None else 0.0, name)
+
+    best = min(names, key=rank)
+    broker.promised[best] = broker.promised.get(best, 0) + 1
+    if best in sessions:
+        sessions[best].idle_at = now
+    return best
+
+
+def _expect_reply(broker: "Broker", command: ask.PutMessage) -> None:
+    """An ask: one is meant where a label is written, and a ring of blocked agents is not closed."""
+    frame, session, names = command.frame, command.origin, command.recipients
+    target = parse_target(frame.to)
+    if target.kind is TargetKind.LABEL and len(names) > 1 and not frame.claimable:
+        raise ambiguous(target.name, names)
+    if not frame.waits or session.visiting:
+        return
+    command.waits, command.epoch = True, session.epoch
+    if not names:
+        return  # nobody to wait for; or a thread, of which only the store knows who takes part
+    wait = broker.waits.add(command.sender, names)
+    ring = broker.waits.ring_of(wait)
+    if ring is not None:
+        broker.waits.remove(wait)
+        raise deadlock(ring, wait)
+    command.wait = wait
+
+
+def deadlock(ring: list[Wait], ask_of: Wait) -> Deadlock:
+    """What to say to the youngest ask of a ring."""
+    names = [wait.asker for wait in ring][:RING_SHOWN_MAX]
+    circle = " waits for ".join([*names, names[0]])
+    messages = [wait.message for wait in ring if wait.message is not None]
+    return Deadlock(
+        f"{ask_of.asker} can't wait for {' or '.join(sorted(ask_of.on)[:3])} now: {circle}. Answer what you were asked "
+        "first, or send without waiting",
+        detail={"ring": names, "messages": messages},
+    )

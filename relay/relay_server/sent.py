@@ -1,0 +1,133 @@
+"""What became of a send: its answer, its deliveries, and what else it set in motion, after the commit."""
+
+from typing import Final
+
+from relay_proto import frames as wire
+from relay_proto import limits
+from relay_proto.codec import encode_frame
+from relay_proto.errors import RelayError
+
+from . import news
+from .broker import Broker
+from .store import interface as ask
+
+FULL_SHOWN_MAX: Final = 100
+"""Names of full inboxes in one answer."""
+
+
+def message_put(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, now: float, now_ms: int) -> None:
+    extras = outcome.extras
+    names = command.recipients
+    if extras is not None:
+        if extras.names is not None:
+            names = extras.names
+        if outcome.online < 0:
+            outcome.online = sum(name in broker.sessions for name in names)
+    if command.origin is not None:
+        broker.answer(
+            command.origin,
+            wire.Ok(
+                re=command.frame.id,
+                message=outcome.message,
+                thread=outcome.thread,
+                recipients=outcome.recipients,
+                online=max(0, outcome.online),
+                duplicate=outcome.duplicate,
+                full=extras.full[:FULL_SHOWN_MAX] or None if extras is not None else None,
+                note=extras.note if extras is not None else None,
+            ),
+        )
+    if broker.promised and command.recipients:
+        broker.keep_promise(command.recipients[0])
+    if outcome.duplicate:
+        return _was_there(broker, command)
+    if extras is None or extras.now:
+        _push(broker, command, outcome, names)
+    if extras is not None:
+        _look_at_extras(broker, command, outcome, extras, now, now_ms)
+
+
+def _push(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, names: list[str]) -> None:
+    """To whoever is connected and has credit; encoded once, however many they are."""
+    encoded: bytes | None = None
+    ranked = command.frame.priority is not None and command.frame.priority != limits.PRIORITY_DEFAULT
+    sessions = broker.sessions
+    for name in names:
+        session = sessions.get(name)
+        if session is None:
+            continue
+        if session.can_take():
+            if encoded is None:
+                encoded = encode_frame(_first_delivery(command, outcome))
+            session.push(outcome.message, encoded, ranked)
+            broker.speaking.append(session)
+            if broker.receipt_watchers:
+                news.receipt(broker, command.sender, outcome.message, name, "pushed", outcome.sent_at)
+        elif ranked:
+            session.ranked = True
+
+
+def _look_at_extras(
+    broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, extras: ask.Extras, now: float, now_ms: int
+) -> None:
+    broker.wake_at(extras.due_at, now, now_ms)
+    for name, count, size in extras.measured:
+        broker.rooms.measured(name, count, size, now)
+    if extras.answered is not None and (answered := broker.waits.of(extras.answered)) is not None:
+        broker.waits.remove(answered)
+    older = command.frame.supersedes
+    if older is not None:
+        if (withdrawn := broker.waits.of(older)) is not None:
+            broker.waits.remove(withdrawn)
+        news.moved(broker, extras.moved, now, now_ms, by=outcome.message)
+    if command.wait is not None:
+        broker.waits.accepted(command.wait, outcome.message)
+        news.break_ring(broker, outcome.message, now_ms)
+
+
+def _was_there(broker: Broker, command: ask.PutMessage) -> None:
+    """A repeat: what was counted and remembered for it was counted before."""
+    if command.wait is not None:
+        broker.waits.remove(command.wait)
+    for name in command.recipients:
+        broker.rooms.acked(name, 1)
+
+
+def not_put(broker: Broker, command: ask.PutMessage, error: RelayError) -> None:
+    """Nothing was stored."""
+    _was_there(broker, command)
+    if broker.promised and command.recipients:
+        broker.keep_promise(command.recipients[0])
+    if command.origin is not None:
+        broker.refuse(command.origin, command.re, error)
+
+
+def no_room(broker: Broker, command: ask.PutMessage, outcome: ask.NoRoom, now: float, now_ms: int) -> None:
+    broker.rooms.measured(outcome.agent, outcome.count, outcome.size, now)
+    not_put(broker, command, broker.rooms.inbox_full(outcome.agent, outcome.count, outcome.size))
+
+
+def _first_delivery(command: ask.PutMessage, outcome: ask.MessagePut) -> wire.Deliver:
+    frame, extras = command.frame, outcome.extras
+    return wire.Deliver(
+        message=outcome.message,
+        sender=command.sender,
+        to=frame.to,
+        body=frame.body,
+        sent_at=outcome.sent_at,
+        attempt=1,
+        thread=outcome.thread,
+        hops=outcome.hops,
+        subject=frame.subject,
+        channel=frame.channel,
+        reply_to=frame.reply_to,
+        intent=frame.intent,
+        content_type=frame.content_type,
+        headers=frame.headers,
+        claimable=frame.claimable,
+        priority=frame.priority,
+        supersedes=frame.supersedes,
+        caused_by=frame.caused_by,
+        expires_at=extras.expires_at if extras is not None else None,
+        reply_by_at=extras.reply_by_at if extras is not None else None,
+    )

@@ -1,0 +1,93 @@
+"""Agents: registering, changing, leaving, being pruned; what each does inside the turn's transaction."""
+
+from typing import Final
+
+from relay_proto.targets import BROADCAST_WORDS
+
+from ..target import changes_address
+from . import asks, queries
+from .commands import ChangeAgent, EndSession, LeaveAgent, Prune, PutAgent
+from .outcomes import AgentPut, Done, Returned
+from .rows import to_json, will_json
+from .transaction import Transaction
+from .work import release_all
+
+READY_WORK_MAX: Final = 10_000
+"""Pieces of waiting work that an agent is offered when it comes: oldest first, the rest when it comes again."""
+
+
+def put_agent(tx: Transaction, command: PutAgent) -> AgentPut:
+    frame = command.frame
+    if frame.visit:
+        ((epoch,),) = tx.execute(queries.put_visitor, (frame.agent, tx.now)).fetchall()
+        return AgentPut(epoch, tx.execute(queries.pending, (frame.agent,)).fetchone()[0])
+    ((epoch,),) = tx.execute(
+        queries.put_agent,
+        {
+            "agent": frame.agent,
+            "label": frame.label,
+            "tags": to_json(frame.tags or []),
+            "caps": to_json(frame.caps or []),
+            "channels": to_json(frame.channels or []),
+            "machine": frame.machine,
+            "meta": to_json(frame.meta),
+            "instance": command.instance,
+            "will": will_json(frame.will),
+            "now": tx.now,
+        },
+    ).fetchall()
+    tx.execute(queries.expire_surfaced, (tx.now, frame.agent))
+    _offer_ready_work(tx, frame.agent, frame.label, frame.tags, frame.caps)
+    pending = tx.execute(queries.pending, (frame.agent,)).fetchone()[0]
+    return AgentPut(epoch, pending, asks.both_ways(tx, frame.agent))
+
+
+def change_agent(tx: Transaction, command: ChangeAgent) -> Done:
+    frame = command.frame
+    tx.execute(
+        queries.change_agent,
+        {
+            "agent": command.agent,
+            "label": frame.label,
+            "tags": to_json(frame.tags),
+            "caps": to_json(frame.caps),
+            "channels": to_json(frame.channels),
+            "meta": to_json(frame.meta),
+            "now": tx.now,
+        },
+    )
+    if changes_address(frame):
+        _offer_ready_work(tx, command.agent, frame.label, frame.tags, frame.caps)
+    return Done()
+
+
+def _offer_ready_work(
+    tx: Transaction, agent: str, label: str | None, tags: list[str] | None, caps: list[str] | None
+) -> None:
+    """Give a worker the work that was sent before it came: only what is claimable, and at most READY_WORK_MAX of it."""
+    groups = [*(f"cap:{cap}" for cap in caps or ()), *(f"tag:{tag}" for tag in tags or ())]
+    targets = [*BROADCAST_WORDS, *groups, *(f"any:{group}" for group in groups)]
+    if label is not None:
+        targets.append(f"label:{label}")
+    tx.execute(queries.offer_ready_work, (agent, tx.now, to_json(targets), READY_WORK_MAX))
+
+
+def leave_agent(tx: Transaction, command: LeaveAgent) -> Returned:
+    tx.execute(queries.seen_agent, (tx.now, command.agent))
+    if command.pushed:
+        tx.executemany(queries.count_attempt, [(message, command.agent) for message in command.pushed])
+    returned = Returned([], [])
+    if command.release:
+        tx.execute(queries.drop_will, (command.agent,))
+        returned = release_all(tx, command.agent, command.epoch)
+    returned.owed = asks.all_owed_by(tx, command.agent)
+    return returned
+
+
+def end_session(tx: Transaction, command: EndSession) -> Done:
+    return Done()
+
+
+def prune(tx: Transaction, command: Prune) -> Done:
+    tx.executemany(queries.prune_agent, [(tx.now, agent) for agent in command.agents])
+    return Done()

@@ -1,0 +1,90 @@
+r"""Asks: replies that are owed, by whom, until when.
+
+open -- reply --> answered        the one who owes it answered
+  |  \--------> refused           its delivery ended without being dealt with (nacked, expired, dead, ..)
+  |   \-------> withdrawn         the asker took it back, or gave it up
+  v
+overdue (still owed, and may still be answered, refused or withdrawn)
+"""
+
+from typing import Final
+
+from relay_proto.frames import OwedReply
+
+from . import queries
+from .commands import EndAsk, OwedBy, PutMessage
+from .outcomes import Done, Moved, Owing
+from .rows import owed_reply
+from .transaction import Transaction
+
+OWED_MAX: Final = 100
+"""Replies named at once, in each direction: what an agent is told when it registers, and who is told when it leaves."""
+
+
+def put_asks(tx: Transaction, command: PutMessage, message: int, names: list[str], reply_by_at: int) -> None:
+    """Each recipient owes a reply."""
+    rows = [
+        (message, name, command.sender, tx.now, reply_by_at, command.waits, command.epoch)
+        for name in names
+        if name != command.sender or command.waits  # a message to oneself is owed only when one waits for it
+    ]
+    tx.executemany(queries.put_ask, rows)
+
+
+def answered_by(tx: Transaction, command: PutMessage, message: int) -> int | None:
+    """The ask that this reply answers, or None: nobody waits for it from this agent."""
+    ask = command.frame.reply_to
+    if ask is None or command.frame.intent == "ack":
+        return None  # "I have got it" is no answer
+    if tx.execute(queries.answer_ask, (message, ask, command.sender)).fetchone() is None:
+        return None
+    tx.execute(queries.answer_all, (message, ask))
+    return ask
+
+
+def refuse(tx: Transaction, message: int, agent: str) -> bool:
+    """This agent's delivery ended without being dealt with: True when it owed a reply that will not come now."""
+    return tx.execute(queries.end_ask, ("refused", message, agent)).rowcount > 0
+
+
+def withdraw(tx: Transaction, message: int) -> None:
+    """The asker took the ask back."""
+    tx.execute(queries.end_asks, ("withdrawn", message))
+
+
+def end_ask(tx: Transaction, command: EndAsk) -> Done:
+    tx.execute(queries.end_asks, (command.state, command.message))
+    return Done()
+
+
+def owed_by(tx: Transaction, command: OwedBy) -> Owing:
+    return Owing(all_owed_by(tx, command.agent))
+
+
+def all_owed_by(tx: Transaction, agent: str) -> list[OwedReply]:
+    """What an agent owes others, the oldest first."""
+    rows = tx.execute(queries.owed_by, (agent, OWED_MAX))
+    return [owed_reply(columns) for columns in rows]
+
+
+def both_ways(tx: Transaction, agent: str) -> list[OwedReply]:
+    """What an agent owes, then what it is owed."""
+    owed = all_owed_by(tx, agent)
+    return owed + [owed_reply(columns) for columns in tx.execute(queries.owed_to, (agent, OWED_MAX))]
+
+
+def overdue(tx: Transaction, count_max: int) -> list[OwedReply]:
+    """Replies whose time has come: they are told once, and stay owed."""
+    late = tx.execute(queries.overdue_asks, (tx.now, count_max)).fetchall()
+    return [owed_reply(tx.execute(queries.one_owed, key).fetchone()) for key in late]
+
+
+def moved(tx: Transaction, message: int, agents: list[str], stage: str, reason: str | None) -> list[Moved]:
+    """What is to be said of deliveries of one message that just came to a last stage other than done."""
+    if not agents:
+        return []
+    (sender,) = tx.execute(queries.sender_of, (message,)).fetchone()
+    return [
+        Moved(message, sender, agent, stage, tx.now, reason, refuse(tx, message, agent))  # type: ignore[arg-type]
+        for agent in agents
+    ]

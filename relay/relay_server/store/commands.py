@@ -1,0 +1,196 @@
+"""What the broker asks of a store: plain data, each command one thing to decide.
+
+Commands may be applied more than once: a turn that has to be rolled back because of one bad command is applied again,
+command by command.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from relay_proto.errors import RelayError
+from relay_proto.frames import Nack, Register, Send, Update
+
+
+class Command(Struct):
+    """One thing to decide. `origin` and `re` say who is to be answered under which id; a store never looks at them."""
+
+    origin: Any
+    re: int | None
+
+
+class PutAgent(Command):
+    """An agent registers. Another instance than the last one makes its epoch grow; a visit only makes it known."""
+
+    frame: Register
+    instance: str
+
+
+class ChangeAgent(Command):
+    """An agent changes what it said of itself; fields that are None stay."""
+
+    agent: str
+    frame: Update
+
+
+class LeaveAgent(Command):
+    """A session ended. `pushed`: deliveries it was given and did not ack; when they come again, it is another attempt.
+
+    `release`: it said bye, so what it holds under `epoch` is given back at once."""
+
+    agent: str
+    epoch: int
+    pushed: list[int]
+    release: bool
+
+
+class EndSession(Command):
+    """A session said bye: it ends when all that it said before is settled. Writes nothing."""
+
+
+class PutMessage(Command):
+    """A send: `frame` from `sender`, for `recipients`, of whom `online` are connected. `size`: bytes of the body.
+
+    `plain`: it has nothing but an envelope and a body, so what makes others special is not looked at. `refusal`: why it
+    is refused, unless its key says that it was taken before. `measure`: recipients whose inbox may have no room for it
+    within `room` (messages, bytes; 0 is no limit); `full`: those that surely have none. `waits`: the sender, in its
+    instance of `epoch`, is blocked until the reply. `wait` is what the desk remembers of that; a store never looks at
+    it. `is_will`: it is the sender's last word.
+    """
+
+    sender: str
+    frame: Send
+    recipients: list[str]
+    online: int
+    size: int = 0
+    plain: bool = True
+    refusal: RelayError | None = None
+    measure: list[str] = []
+    full: list[str] = []
+    room: tuple[int, int] = (0, 0)
+    hops_max: int = 0
+    is_human: bool = False
+    waits: bool = False
+    epoch: int = 0
+    wait: Any = None
+    is_will: bool = False
+
+
+class AckMessages(Command):
+    """`stage` (surfaced or done) of deliveries to `agent`. Repeating it is nothing; an id not in its inbox is named.
+
+    Work that nobody holds is not over because a candidate acked it: it comes to that candidate again after a while.
+    """
+
+    agent: str
+    messages: list[int]
+    stage: str
+    watched: bool = False
+    """Somebody wants to hear of receipts as they happen: the outcome names what changed."""
+
+
+class NackMessage(Command):
+    """A delivery that was not dealt with: back into the inbox after a while, or over."""
+
+    agent: str
+    frame: Nack
+
+
+class Refill(Command):
+    """The open, due deliveries of an agent: by priority, then the oldest behind message `after`. Reads only.
+
+    `ranked`: also look for what has another priority than the default. `holding`: what it has already.
+    """
+
+    agent: str
+    after: int
+    holding: frozenset[int]
+    count_max: int
+    bytes_max: int
+    ranked: bool = True
+
+
+class ClaimWork(Command):
+    agent: str
+    epoch: int
+    message: int
+    lease_s: float
+
+
+class RenewWork(Command):
+    agent: str
+    epoch: int
+    message: int
+    fence: int
+    lease_s: float | None
+
+
+class ReleaseWork(Command):
+    agent: str
+    message: int
+    fence: int
+
+
+class CompleteWork(Command):
+    agent: str
+    message: int
+    fence: int
+    result: Any
+
+
+class FailWork(Command):
+    agent: str
+    message: int
+    fence: int
+    reason: str
+    retry: bool
+
+
+class ExpireWork(Command):
+    """A lease ended in silence. Nothing happens unless the work is still claimed under this fence and epoch."""
+
+    message: int
+    fence: int
+    epoch: int
+
+
+class Ripen(Command):
+    """What is due now: delayed and nacked deliveries, failed work, what expires, overdue replies, lapsed offers."""
+
+
+class PassOn(Command):
+    """An offer to one of many (any:..) has lapsed at `agent`: withdraw it there and give it to `to`.
+
+    Nothing happens when it was acked or claimed meanwhile. `to` None: nobody else is there, so it stays a while longer.
+    """
+
+    message: int
+    agent: str
+    to: str | None
+
+
+class OwedBy(Command):
+    """The replies that an agent owes, because something happened to it that its askers are to hear of. Reads only."""
+
+    agent: str
+
+
+class EndAsk(Command):
+    """An ask is given up for `agent`'s sake or for everyone's (None): nobody waits for it any more."""
+
+    message: int
+    state: str
+
+
+class Prune(Command):
+    """These agents were offline for too long: they belong to no group any more. Name, epoch and inbox stay."""
+
+    agents: list[str]
+
+
+class Reap(Command):
+    """Delete what was finished before `before_at`, looking at `count_max` messages behind `after`."""
+
+    after: int
+    before_at: int
+    count_max: int

@@ -1,0 +1,127 @@
+"""Deliveries: acks, nacks, and what an inbox still holds; what each does inside the turn's transaction."""
+
+from typing import Any, Final
+
+from relay_proto import limits
+from relay_proto.errors import UnknownMessage
+from relay_proto.frames import Deliver, Stage
+
+from ..claim import NACKS_MAX, backoff_s
+from . import asks, queries
+from .commands import AckMessages, NackMessage, Refill
+from .outcomes import Acked, Done, Filled, Moved, Outcome, Returned
+from .rows import delivery
+from .transaction import Transaction
+
+IGNORED_WORK_S: Final = 60.0
+"""Work that a candidate acked without claiming comes to it again after this, doubling up to IGNORED_WORK_S_MAX."""
+IGNORED_WORK_S_MAX: Final = 3600.0
+URGENT: Final = (0, limits.PRIORITY_MAX - limits.PRIORITY_DEFAULT - 1)
+"""Ranks (9 - priority) that come before what has no priority."""
+PATIENT: Final = (limits.PRIORITY_MAX - limits.PRIORITY_DEFAULT + 1, limits.PRIORITY_MAX)
+"""Ranks that come after it."""
+
+
+def ack_messages(tx: Transaction, command: AckMessages) -> Acked:
+    agent, messages = command.agent, command.messages
+    statement = queries.ack_done if command.stage == "done" else queries.ack_surfaced
+    moved: list[Moved] = []
+    if command.watched:
+        changed = 0
+        for message in messages:
+            if tx.execute(statement, (tx.now, message, agent)).rowcount:
+                changed += 1
+                moved.append(_moved(tx, message, agent, command.stage))
+    elif len(messages) == 1:
+        changed = tx.execute(statement, (tx.now, messages[0], agent)).rowcount
+    else:
+        changed = tx.executemany(statement, [(tx.now, message, agent) for message in messages]).rowcount
+    gone = changed if command.stage == "done" else 0
+    if changed == len(messages):
+        return Acked(gone, moved)
+    return _look_closer(tx, command, gone, moved)
+
+
+def _moved(tx: Transaction, message: int, agent: str, stage: Any) -> Moved:
+    (sender,) = tx.execute(queries.sender_of, (message,)).fetchone()
+    return Moved(message, sender, agent, stage, tx.now)
+
+
+def _look_closer(tx: Transaction, command: AckMessages, gone: int, moved: list[Moved]) -> Acked:
+    """Some of the acked were not open: acked before, taken by another, still to be done, or never in this inbox."""
+    unknown: list[int] = []
+    due_at: int | None = None
+    for message in command.messages:
+        found = tx.execute(queries.delivery_state, (message, command.agent)).fetchone()
+        if found is None:
+            unknown.append(message)
+        elif command.stage != "done":
+            continue
+        elif found[1] in ("queued", "surfaced"):
+            wait_s = min(IGNORED_WORK_S * 2.0 ** min(found[0] - 1, 16), IGNORED_WORK_S_MAX)
+            again_at = tx.now + int(wait_s * 1000)
+            tx.execute(queries.put_off, (tx.now, again_at, message, command.agent))
+            due_at = again_at if due_at is None else min(due_at, again_at)
+        elif found[1] in ("superseded", "expired"):
+            dealt_with = tx.execute(queries.ack_late, (tx.now, message, command.agent)).rowcount
+            if dealt_with and command.watched:
+                moved.append(_moved(tx, message, command.agent, "done"))
+    error = None
+    if unknown:
+        error = UnknownMessage(
+            f"{len(unknown)} of these messages ({', '.join(map(str, unknown[:10]))}{', ..' if unknown[10:] else ''}) "
+            f"are not in the inbox of {command.agent}; the others were acked",
+            detail={"messages": unknown},
+        )
+    return Acked(gone, moved, due_at, error)
+
+
+def nack_message(tx: Transaction, command: NackMessage) -> Outcome:
+    frame, agent = command.frame, command.agent
+    found = tx.execute(queries.delivery_state, (frame.message, agent)).fetchone()
+    if found is None:
+        raise UnknownMessage(
+            f"message is {frame.message}; it is not in the inbox of {agent}", detail={"messages": [frame.message]}
+        )
+    _, _, nacks, expires_at, offer_at = found
+    if frame.retry and nacks + 1 < NACKS_MAX:
+        delay_s = backoff_s(nacks + 1) if frame.delay_s is None else frame.delay_s
+        due_at = tx.now + int(delay_s * 1000)
+        if expires_at is None or expires_at > tx.now:
+            changed = tx.execute(queries.nack_retry, (tx.now, due_at, frame.reason, frame.message, agent)).rowcount
+            wake_at = due_at if expires_at is None else min(due_at, expires_at)
+            return Returned([], [], wake_at) if changed else Done()
+    stage: Stage = "nacked"
+    if frame.retry:
+        stage = "dead" if expires_at is None or expires_at > tx.now else "expired"
+    if not tx.execute(queries.nack_end, (stage, tx.now, frame.reason, frame.message, agent)).rowcount:
+        return Done()
+    if offer_at is not None and stage != "expired":
+        # It was meant for any one of many: another one is to get it, at once.
+        tx.execute(queries.offer_now, (tx.now, frame.message, agent))
+        return Returned([], [], tx.now, [_moved(tx, frame.message, agent, stage)])
+    return Returned([], [], None, asks.moved(tx, frame.message, [agent], stage, frame.reason))
+
+
+def refill(tx: Transaction, command: Refill) -> Filled:
+    """Reads until it has enough deliveries or bytes; what the agent already holds is passed over."""
+    deliveries: list[Deliver] = []
+    size = 0
+    limit = len(command.holding) + command.count_max + 1
+    agent, now = command.agent, tx.now
+    parts: list[tuple[str, tuple[Any, ...]]] = [(queries.refill, (agent, command.after, now, limit))]
+    if command.ranked:
+        parts.insert(0, (queries.refill_ranked, (agent, *URGENT, now, limit)))
+        parts.append((queries.refill_ranked, (agent, *PATIENT, now, limit)))
+    for statement, values in parts:
+        cursor = tx.execute(statement, values)
+        for attempt, *columns in cursor:
+            if columns[0] in command.holding:
+                continue
+            if len(deliveries) >= command.count_max or size >= command.bytes_max:
+                cursor.close()
+                return Filled(deliveries, True)
+            frame = delivery(tuple(columns), attempt)
+            size += len(frame.body)
+            deliveries.append(frame)
+    return Filled(deliveries, False)

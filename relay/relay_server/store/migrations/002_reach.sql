@@ -1,0 +1,48 @@
+-- Addressing, time, asks: what a message may ask for beyond its body, and what is still owed.
+
+ALTER TABLE agents ADD COLUMN pruned_at INTEGER;      -- offline for a day: in no group, not listed; its name and inbox stay
+ALTER TABLE agents ADD COLUMN will TEXT;              -- JSON of the message to send when it falls silent
+
+ALTER TABLE messages ADD COLUMN priority INTEGER;     -- 0-9 as the sender gave it; NULL counts as PRIORITY_DEFAULT
+ALTER TABLE messages ADD COLUMN expires_at INTEGER;
+ALTER TABLE messages ADD COLUMN due_at INTEGER;       -- delivered from then on, as the sender asked for
+ALTER TABLE messages ADD COLUMN reply_by_at INTEGER;  -- an ask: when its reply is overdue
+ALTER TABLE messages ADD COLUMN offer_s REAL;         -- any:.. only: how long it lies with one recipient
+ALTER TABLE messages ADD COLUMN supersedes INTEGER;
+ALTER TABLE messages ADD COLUMN caused_by INTEGER;
+
+-- The messages of a thread behind its root. Roots are not in it: a send that begins a thread pays nothing for it.
+CREATE INDEX messages_thread ON messages (thread, message) WHERE thread <> message;
+
+ALTER TABLE deliveries ADD COLUMN size INTEGER NOT NULL DEFAULT 0;   -- bytes of the body, as they count against the inbox
+ALTER TABLE deliveries ADD COLUMN rank INTEGER NOT NULL DEFAULT 5;   -- 9 - priority: lower comes first; 5 is the rule
+ALTER TABLE deliveries ADD COLUMN expires_at INTEGER;                -- NULL too when its holder claimed it in time
+ALTER TABLE deliveries ADD COLUMN offer_at INTEGER;                  -- any:.. only: when another one is tried
+
+-- How much an inbox holds is read off the index alone.
+DROP INDEX deliveries_open;
+CREATE INDEX deliveries_open ON deliveries (agent, message, size) WHERE stage IN ('queued', 'surfaced');
+
+-- What does not go by the order of messages; empty for an agent whose messages have no priority.
+CREATE INDEX deliveries_ranked ON deliveries (agent, rank, message) WHERE rank <> 5 AND stage IN ('queued', 'surfaced');
+CREATE INDEX deliveries_expiry ON deliveries (expires_at) WHERE expires_at IS NOT NULL AND stage = 'queued';
+CREATE INDEX deliveries_offer ON deliveries (offer_at)
+    WHERE offer_at IS NOT NULL AND stage IN ('queued', 'nacked', 'dead');
+
+-- One row a reply that someone owes. state: open overdue answered refused withdrawn.
+CREATE TABLE asks (
+    message      INTEGER NOT NULL REFERENCES messages (message),
+    agent        TEXT NOT NULL,             -- who owes the reply
+    asker        TEXT NOT NULL,
+    asked_at     INTEGER NOT NULL,
+    reply_by_at  INTEGER NOT NULL,
+    waits        INTEGER NOT NULL,          -- the asker does nothing else until then
+    epoch        INTEGER NOT NULL,          -- of the asker: another instance waits for nothing
+    state        TEXT NOT NULL,
+    reply        INTEGER,                   -- the message that answered it
+    PRIMARY KEY (message, agent)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX asks_owing ON asks (agent, message) WHERE state IN ('open', 'overdue');
+CREATE INDEX asks_owed ON asks (asker, message) WHERE state IN ('open', 'overdue');
+CREATE INDEX asks_deadline ON asks (reply_by_at) WHERE state = 'open';

@@ -1,0 +1,143 @@
+"""What can be looked up in a store (reads that change nothing), and what memory is rebuilt from at start."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from relay_proto.errors import RelayError
+from relay_proto.frames import Agents, DeliveryState, OwedReply, StoredMessage, Will
+
+
+class Question(Struct):
+    """Something to look up after the turn in which it was asked has committed."""
+
+    origin: Any
+    re: int
+
+
+class InboxPage(Question):
+    agent: str
+    limit: int
+    after: int
+    channel: str | None
+    unread: bool
+    bytes_max: int
+
+
+class AgentsPage(Question):
+    """The `agents` op. Answered from the directory, in line with the other questions; a store never sees it."""
+
+    frame: Agents
+
+
+class OneMessage(Question):
+    message: int
+
+
+class DeliveriesOf(Question):
+    """How far a message came at each of its recipients."""
+
+    message: int
+
+
+class ThreadPage(Question):
+    """A page of the thread that `message` belongs to, oldest first."""
+
+    message: int
+    limit: int
+    after: int
+    bytes_max: int
+
+
+class OwedList(Question):
+    """Replies that an agent owes or is owed."""
+
+    agent: str
+
+
+class FactsOfMessage(Question):
+    """Everything that explains where a message stands."""
+
+    message: int
+
+
+class FactsOfAgent(Question):
+    """Everything that explains what an agent waits for. `known`: the directory knows the name."""
+
+    agent: str
+
+
+class Page(Struct):
+    items: list[StoredMessage]
+    next: int | None
+
+
+class Owed(Struct):
+    items: list[OwedReply]
+
+
+class MessageFacts(Struct):
+    """`item` with all its deliveries and its work; `asks`: the replies owed for it."""
+
+    item: StoredMessage
+    asks: list[OwedReply]
+    superseded_by: int | None
+
+
+class AgentFacts(Struct):
+    """`oldest`: the oldest message that is not dealt with. `holding`: messages of the claims it holds."""
+
+    known: bool
+    pending: int
+    oldest: StoredMessage | None
+    owed: list[OwedReply]
+    holding: list[tuple[int, int]]
+
+
+Answer = RelayError | Page | StoredMessage | list[DeliveryState] | Owed | MessageFacts | AgentFacts
+
+
+# -- start -----------------------------------------------------------------------------------------------------------
+
+
+class StoredAgent(Struct):
+    """A row of the agents table, for the directory."""
+
+    agent: str
+    label: str | None
+    tags: list[str]
+    caps: list[str]
+    channels: list[str]
+    machine: str | None
+    meta: dict[str, Any] | None
+    epoch: int
+    last_seen_at: int
+    pruned: bool = False
+    will: Will | None = None
+
+
+class HeldClaim(Struct):
+    """A claim that was held when the store was closed: its holder gets one full fresh lease."""
+
+    message: int
+    agent: str
+    epoch: int
+    fence: int
+    lease_s: float
+
+
+class OpenAsk(Struct):
+    """An ask whose sender is blocked until one of `on` replies, or until its deadline."""
+
+    message: int
+    asker: str
+    on: list[str]
+
+
+class Snapshot(Struct):
+    """What memory is rebuilt from at start."""
+
+    agents: list[StoredAgent]
+    claims: list[HeldClaim]
+    due_at: int | None
+    asks: list[OpenAsk] = []

@@ -1,0 +1,14 @@
+"""What is finished goes when it is old enough. What is unacked, unfinished or owed stays, however old it is."""
+
+from . import queries
+from .commands import Reap
+from .outcomes import Reaped
+from .transaction import Transaction
+
+
+def reap(tx: Transaction, command: Reap) -> Reaped:
+    rows = tx.execute(queries.finished, (command.after, command.before_at, command.count_max)).fetchall()
+    gone = [(message,) for message, is_over in rows if is_over]
+    for statement in (queries.delete_asks, queries.delete_deliveries, queries.delete_work, queries.delete_message):
+        tx.executemany(statement, gone)
+    return Reaped(rows[-1][0] if len(rows) == command.count_max else None, len(gone))

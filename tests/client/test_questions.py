@@ -1,0 +1,46 @@
+from relay_proto.frames import (
+    AgentCard,
+    Agents,
+    DeliveryState,
+    GetMessage,
+    Inbox,
+    Ok,
+    Receipts,
+    StoredMessage,
+)
+from tests.client.scripted import ScriptedRelay, exchange, running
+
+
+async def test_receipts_are_typed(relay: ScriptedRelay) -> None:
+    state = DeliveryState(agent="bob", stage="done", at=5, attempt=1)
+    result = await exchange(relay, lambda a: a.receipts(7), Receipts(id=1, message=7), {"deliveries": [state]})
+    assert result == [state]
+
+
+async def test_agents_follows_all_pages(relay: ScriptedRelay) -> None:
+    cards = [AgentCard(agent=name, status="online", epoch=1, last_seen_at=5) for name in ("a", "b", "c")]
+    async with relay.agent() as (agent, peer), running(agent.agents(cap="review", status="online")) as call:
+        first = await peer.next(Agents)
+        assert (first.cap, first.status, first.after) == ("review", "online", None)
+        await peer.say(Ok(re=first.id, items=cards[:2], next="b"))
+        second = await peer.next(Agents)
+        assert (second.cap, second.after) == ("review", "b")
+        await peer.say(Ok(re=second.id, items=cards[2:]))
+        assert await call == cards
+
+
+STORED = StoredMessage(message=7, sender="bob", to="alice", body="x", sent_at=5, thread=7, hops=0, stage="queued")
+
+
+async def test_an_inbox_page_is_typed_and_says_where_the_next_begins(relay: ScriptedRelay) -> None:
+    page = await exchange(
+        relay,
+        lambda a: a.inbox(limit=1, after=3, channel="c", unread=False, agent="bob"),
+        Inbox(id=1, limit=1, after=3, channel="c", unread=False, agent="bob"),
+        {"items": [STORED], "next": 7},
+    )
+    assert (page.items, page.next) == ([STORED], 7)
+
+
+async def test_one_message_is_typed(relay: ScriptedRelay) -> None:
+    assert await exchange(relay, lambda a: a.message(7), GetMessage(id=1, message=7), {"item": STORED}) == STORED

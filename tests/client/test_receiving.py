@@ -1,0 +1,29 @@
+import pytest
+
+from relay_proto.frames import (
+    Ack,
+)
+from tests.client.scripted import WAIT_S, ScriptedRelay, deliver
+
+
+async def test_receive_gives_one_message_and_acks_nothing(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer):
+        await peer.say(deliver(1), deliver(2))
+        assert [(await agent.receive(WAIT_S)).message, (await agent.receive(WAIT_S)).message] == [1, 2]
+        await agent.close()
+        assert [frame for frame in await peer.rest() if isinstance(frame, Ack)] == []
+
+
+async def test_receive_gives_up_after_its_time(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer):
+        with pytest.raises(TimeoutError, match="no message for alice"):
+            await agent.receive(0.01)
+        await peer.say(deliver(1))
+        assert (await agent.receive(WAIT_S)).body == "body 1"
+
+
+async def test_a_message_that_is_here_is_received_even_without_time(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer):
+        await peer.say(deliver(1), deliver(2))
+        await agent.receive(WAIT_S)
+        assert (await agent.receive(0)).message == 2

@@ -1,0 +1,76 @@
+from typing import get_args
+
+import msgspec
+import pytest
+
+from relay_proto import codec, limits
+from relay_proto.codec import decode_relay_batch
+from relay_proto.errors import BadFrame
+from relay_proto.fields import EventKind
+from relay_proto.frames import Deliver, Event, Ok, OwedReply
+
+EVENTS: dict[str, Event] = {
+    "receipt": Event(event="receipt", at=9, message=7, agent="b", stage="nacked", reason="not mine"),
+    "presence": Event(event="presence", at=9, agent="b", status="stale", reason="silent for 120 s"),
+    "reply.overdue": Event(
+        event="reply.overdue", at=9, message=7, agent="b", reply_by_at=9, stage="pushed", stage_at=5, status="busy",
+        status_at=3,
+    ),
+    "reply.gone": Event(
+        event="reply.gone", at=9, message=7, agent="b", reply_by_at=9, stage="surfaced", stage_at=5, status="offline",
+        status_at=3,
+    ),
+    "reply.refused": Event(event="reply.refused", at=9, message=7, agent="b", stage="dead", reason="five nacks"),
+    "reply.deadlock": Event(event="reply.deadlock", at=9, message=7, ring=["a", "b"], reason="a waits for b"),
+    "superseded": Event(event="superseded", at=9, message=7, by=8, stage="superseded", reason="superseded by 8"),
+    "withdrawn": Event(event="withdrawn", at=9, message=7, stage="expired", reason="not surfaced in its time"),
+    "owed": Event(
+        event="owed", at=9, items=[OwedReply(message=7, asker="a", agent="b", asked_at=1, reply_by_at=9, overdue=True)]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_each_event_comes_out_as_it_went_in(kind: str) -> None:
+    assert decode_relay_batch(codec.join_frames([codec.encode_frame(EVENTS[kind])])) == [EVENTS[kind]]
+
+
+def test_what_can_be_subscribed_to_is_among_the_events() -> None:
+    assert set(get_args(EventKind)) <= EVENTS.keys()
+
+
+def test_every_field_of_an_event_belongs_to_one_of_them() -> None:
+    used = {name for event in EVENTS.values() for name in msgspec.to_builtins(event)}
+    assert {field.name for field in msgspec.structs.fields(Event)} == used - {"op"}
+
+
+def test_an_event_of_a_newer_relay_is_kept_with_what_is_known_of_it() -> None:
+    [event] = decode_relay_batch(msgspec.msgpack.encode([{"op": "event", "event": "of.tomorrow", "at": 1, "zz": [[]]}]))
+    assert event == Event(event="of.tomorrow", at=1)
+
+
+@pytest.mark.parametrize("broken", [{"event": "receipt"}, {"at": 1}, {"event": "owed", "at": 1, "items": [{}]}])
+def test_an_event_that_lacks_what_it_must_have_is_not_of_this_protocol(broken: dict[str, object]) -> None:
+    with pytest.raises(BadFrame, match="the relay sent a frame that is not of this protocol"):
+        decode_relay_batch(msgspec.msgpack.encode([{"op": "event", **broken}]))
+
+
+def test_from_is_the_wires_name_for_sender() -> None:
+    renamed = {field.name: field.encode_name for field in msgspec.structs.fields(Deliver)}
+    assert {name: wire for name, wire in renamed.items() if name != wire} == {"sender": "from"}
+
+
+def test_an_answer_says_only_what_it_has_to() -> None:
+    assert msgspec.to_builtins(Ok(re=1)) == {"op": "ok", "re": 1}
+    assert msgspec.to_builtins(Ok(re=1, full=["b"], note="x")) == {"op": "ok", "re": 1, "full": ["b"], "note": "x"}
+
+
+def test_the_delivery_of_the_largest_send_fits_into_one_message() -> None:
+    delivery = Deliver(
+        message=limits.ID_MAX, sender="a" * 128, to="label:" + "€" * 128, body="x" * limits.BODY_BYTES_MAX,
+        sent_at=2**42, attempt=5, thread=limits.ID_MAX, hops=16, subject="😀" * 256, channel="c" * 64,
+        reply_to=limits.ID_MAX, headers={f"{i:02}" + "😀" * 62: "😀" * 1024 for i in range(32)},
+        content_type="😀" * 128, priority=9, expires_at=2**42, supersedes=limits.ID_MAX, caused_by=limits.ID_MAX,
+        reply_by_at=2**42, intent="request", claimable=True,
+    )  # fmt: skip
+    assert len(codec.encode_frame(delivery)) <= limits.MESSAGE_BYTES_MAX // 2

@@ -1,0 +1,55 @@
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from relay_proto import codec, limits
+from relay_proto.frames import AgentCard, DeliveryState, Explanation, OwedReply, StoredMessage, WorkState
+from tests.proto.frame_strategies import frames_of
+
+OWED_ITEMS = 100
+"""Replies in one `owed` event, as docs/protocol.md says."""
+LONGEST = OwedReply(
+    message=limits.ID_MAX, asker="a" * 128, agent="b" * 128, asked_at=2**42, reply_by_at=2**42, overdue=True,
+    subject="😀" * 256, stage="superseded", stage_at=2**42, status="offline",
+)  # fmt: skip
+SMALLEST: dict[type[msgspec.Struct], dict[str, Any]] = {
+    AgentCard: {"agent": "a", "status": "online", "epoch": 1, "last_seen_at": 1},
+    DeliveryState: {"agent": "a", "stage": "queued", "at": 1, "attempt": 1},
+    WorkState: {"state": "ready", "fence": 0, "attempts": 0},
+    OwedReply: {"message": 1, "asker": "a", "agent": "b", "asked_at": 1, "reply_by_at": 2},
+    Explanation: {"about": "agent b", "sentences": []},
+}
+
+
+@pytest.mark.parametrize("kind", SMALLEST, ids=lambda kind: kind.__name__)
+def test_what_is_not_known_stays_off_the_wire(kind: type[msgspec.Struct]) -> None:
+    record = msgspec.convert(SMALLEST[kind], kind)
+    assert msgspec.to_builtins(record) == SMALLEST[kind]
+
+
+def test_a_stored_message_names_its_sender_from() -> None:
+    stored = StoredMessage(message=1, sender="a", to="b", body="x", sent_at=1, thread=1, hops=0)
+    assert msgspec.to_builtins(stored) == {
+        "message": 1, "from": "a", "to": "b", "body": "x", "sent_at": 1, "thread": 1, "hops": 0,
+    }  # fmt: skip
+
+
+def test_records_do_not_share_their_lists() -> None:
+    first, second = (AgentCard(agent=name, status="online", epoch=1, last_seen_at=1) for name in "ab")
+    first.tags.append("x")
+    assert second.tags == []
+
+
+@settings(max_examples=50, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
+@given(st.lists(frames_of(OwedReply) | frames_of(DeliveryState), min_size=1, max_size=4))
+def test_any_record_comes_out_as_it_went_in(records: Sequence[msgspec.Struct]) -> None:
+    for record in records:
+        assert msgspec.msgpack.decode(codec.encode_frame(record), type=type(record)) == record
+
+
+def test_all_that_an_owed_event_may_hold_fits_into_one_message() -> None:
+    assert OWED_ITEMS * len(codec.encode_frame(LONGEST)) < limits.MESSAGE_BYTES_MAX // 2
