@@ -56,9 +56,11 @@ class Agent(Asking, Questions):
         The relay shows the agent as offline at once and releases its claims. What it delivered and was not acked comes
         again to the next one who registers under this name; so does a message whose loop body is still running.
         """
-        await self._link.close()
-        if self.outbox is not None:
-            await self.outbox.close()
+        try:
+            await self._link.close()
+        finally:
+            if self.outbox is not None:
+                await self.outbox.close()
 
     # -- what is known -----------------------------------------------------------------------------------------------
 
@@ -145,8 +147,9 @@ class Agent(Asking, Questions):
         """`async for event in agent.events()`: what the relay tells by itself, as `relay_proto.frames.Event`.
 
         - `reply.overdue`, `reply.gone`, `reply.refused`, `reply.deadlock`: about replies that are owed to this agent.
-          `superseded`: a message it has in hand was replaced. `owed`: after each reconnect, what is owed both ways
-          (when there is anything; at the start ask `owed()`). `receipt` and `presence`: after `subscribe`.
+          `superseded`, `withdrawn`: a message that it was given was replaced, or is over. `owed`: after each reconnect,
+          what is owed both ways (when there is anything; at the start ask `owed()`). `receipt` and `presence`: after
+          `subscribe`. A newer relay may tell more.
         - It collects from this call on, for as long as someone holds it; call it before what it is to tell about.
         - At most 4,096 wait for a slow reader. Then the oldest are dropped: `dropped` of the iterator counts them.
         - Each call gives an iterator of its own that gets everything.

@@ -53,7 +53,7 @@ class Asking(Receiving):
         data = codec.encode_checked(frame)
         parse_target(to)
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        ask = conversation.asks.begin(frame.id, to, timeout, reply)
+        ask = conversation.asks.begin(frame.id, to, timeout, reply, claimable=frame.claimable)
         if frame.waits:
             self._hands.waiting.add(task)
         try:

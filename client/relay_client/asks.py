@@ -39,19 +39,22 @@ def is_reply(frame: Deliver) -> bool:
 class Ask(Generic[W]):
     """One ask. `message` is its id, once the relay has said it; `recipients` how many owe a reply."""
 
-    __slots__ = ("gone", "id", "message", "overdue", "recipients", "refused", "ring", "timeout_s", "to", "waiter")
+    __slots__ = (
+        "claimable", "gone", "id", "message", "overdue", "recipients", "refused", "ring", "timeout_s", "to", "waiter",
+    )  # fmt: skip
 
-    def __init__(self, id: int, to: str, timeout_s: float, waiter: W) -> None:
+    def __init__(self, id: int, to: str, timeout_s: float, waiter: W, claimable: bool) -> None:
         self.id = id
         self.to = to
         self.timeout_s = timeout_s
         self.waiter = waiter
+        self.claimable = claimable
         self.message: int | None = None
         self.recipients = 1
         self.gone: dict[str, Event] = {}  # by agent
         self.refused: dict[str, Event] = {}
         self.overdue: dict[str, Event] = {}
-        self.ring: list[str] | None = None
+        self.ring: Event | None = None
 
     def happened(self, event: Event) -> None:
         """Keep what the relay tells about the reply."""
@@ -61,19 +64,18 @@ class Ask(Generic[W]):
                 self.overdue[agent] = event
             case "reply.gone":
                 self.gone[agent] = event
-            case "reply.refused" if not (self.to.startswith("any:") and event.stage == "superseded"):
-                self.refused[agent] = event  # of any: the next one gets it
+            case "reply.refused":
+                self.refused[agent] = event
             case "reply.deadlock":
-                self.ring = event.ring or []
+                self.ring = event
 
     def verdict(self) -> RelayError | None:
         """Why no reply is to be waited for any more; None while one may come."""
         if self.ring is not None:
-            return Deadlock(
-                f"the ask {self.message} closed a ring: {' waits for '.join(self.ring)}; nobody in it can answer",
-                detail={"ring": self.ring, "message": self.message},
-            )
-        if len(self.refused) >= self.recipients:
+            return self._deadlock(self.ring)
+        # Work that is dead is so for all: its other candidates owed nothing any more when it was claimed.
+        is_dead = self.claimable and any(event.stage == "dead" for event in self.refused.values())
+        if is_dead or len(self.refused) >= self.recipients:
             return self._refusal()
         return self.overdue_error() if self.overdue else None
 
@@ -94,12 +96,18 @@ class Ask(Generic[W]):
                 "may not have been accepted",
                 detail=detail,
             )
-        who = ", ".join(self.overdue) or self.to
+        who = next(iter(self.overdue)) if len(self.overdue) == 1 else self.to
         text = f"no reply from {who} to message {self.message} within {self.timeout_s:g} s"
         known = [_words(agent, event, alone=len(owing) == 1) for agent, event in (self.overdue or self.gone).items()]
         refusals = [f"{agent} refused it ({_how(event)})" for agent, event in self.refused.items()]
         told = "; ".join([*filter(None, known), *refusals])
         return ReplyOverdue(f"{text}: {told}" if told else f"{text}; the relay tells nothing more", detail=detail)
+
+    def _deadlock(self, event: Event) -> Deadlock:
+        ring = event.ring or []
+        circle = " waits for ".join([*ring, *ring[:1]])
+        text = event.reason or f"message {self.message} is not waited for any more: {circle}, so nobody can answer"
+        return Deadlock(text, detail={"ring": ring, "message": self.message})
 
     def _refusal(self) -> ReplyRefused:
         refused = [
@@ -143,9 +151,9 @@ class Asks(Generic[W]):
 
     # -- from the agent ----------------------------------------------------------------------------------------------
 
-    def begin(self, id: int, to: str, timeout_s: float, waiter: W) -> Ask[W]:
+    def begin(self, id: int, to: str, timeout_s: float, waiter: W, *, claimable: bool = False) -> Ask[W]:
         """The send with this request id is about to be asked, and its reply is waited for."""
-        ask = self._by_id[id] = Ask(id, to, timeout_s, waiter)
+        ask = self._by_id[id] = Ask(id, to, timeout_s, waiter, claimable)
         return ask
 
     def sent(self, id: int) -> None:
@@ -249,26 +257,33 @@ def _facts(event: Event) -> dict[str, Any]:
 
 def _words(agent: str, event: Event, *, alone: bool) -> str:
     """What an event tells of who owes the reply: how far the ask came there, and what the agent is."""
-    parts: list[str] = []
-    ago = _ago(event.at, event.stage_at)
-    match event.stage:
-        case None:
-            pass
-        case "queued":
-            parts.append("it was never pushed")
-        case "pushed":
-            parts.append("it was pushed and not surfaced")
-        case "surfaced":
-            parts.append(f"it was surfaced{ago} and not answered")
-        case "done":
-            parts.append(f"it was dealt with{ago} and not answered")
-        case stage:
-            parts.append(f"it is {stage}")
+    far, since = _far(event), _ago(event.at, event.status_at)
+    if not alone:
+        status = f"{event.status}, last heard of {since} ago" if event.status and since else event.status
+        return f"{agent} ({', '.join(filter(None, (far, status)))})" if far or status else agent
+    parts = [f"it was {far}"] if far else []
     if event.status is not None:
-        since = _ago(event.at, event.status_at).removesuffix(" ago").strip()
-        parts.append(f"{agent} is {event.status}" if not since else f"{agent} has been {event.status} for {since}")
-    text = "; ".join(parts)
-    return text if alone or not text else f"{agent}: {text}"
+        parts.append(f"{agent} is {event.status}" + (f", last heard of {since} ago" if since else ""))
+    return "; ".join(parts)
+
+
+def _far(event: Event) -> str | None:
+    """How far the ask came, as what follows "it was"."""
+    ago = _ago(event.at, event.stage_at)
+    when = f" {ago} ago" if ago else ""
+    match event.stage:
+        case "queued":
+            return "never pushed"
+        case "pushed":
+            return "pushed and not surfaced"
+        case "surfaced":
+            return f"surfaced{when} and not answered"
+        case "done":
+            return f"dealt with{when} and not answered"
+        case "dead":
+            return "given up as dead"
+        case stage:
+            return stage
 
 
 def _how(event: Event) -> str:
@@ -282,5 +297,5 @@ def _ago(now: int, at: int | None) -> str:
     seconds = (now - at) / 1000
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
-            return f" {seconds / length:.0f} {unit} ago"
-    return f" {seconds:.0f} s ago" if seconds >= 1 else " less than 1 s ago"
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 1 else "less than 1 s"

@@ -35,10 +35,11 @@ class connect:
     and perhaps `subject`, `channel`: the relay sends it from this agent when that falls silent (120 s) without having
     closed; a later `connect` without one takes it back. reconnect: make lost connections again, and try a first
     connection until `connect_timeout_s`; without it there is one attempt, and a lost connection ends the agent with
-    Disconnected.
+    Disconnected. outbox: the path of a file in which sends wait while no relay can be reached (`Outbox`); entering then
+    tries once, for at most `connect_timeout_s`, and gives an agent that is not connected yet if there is no relay.
 
     Raises BadRequest at once for an argument that is wrong; when entered Unreachable, Unauthorized, or whatever else
-    the relay answers to register.
+    the relay answers to register; OutboxInUse, OutboxUnusable.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class connect:
         will: Will | Mapping[str, Any] | None = None,
         connect_timeout_s: float = 10.0,
         reconnect: bool = True,
+        outbox: str | os.PathLike[str] | None = None,
     ) -> None:
         if url is None:
             url = os.environ.get("RELAY_URL") or DEFAULT_URL
@@ -90,13 +92,22 @@ class connect:
         self._token = token
         self._connect_timeout_s = connect_timeout_s
         self._reconnect = reconnect
+        self._outbox = _outbox_path(outbox, reconnect)
         self._agent: Agent | None = None
 
     async def __aenter__(self) -> Agent:
         conversation: Conversation[asyncio.Future[Any]] = Conversation(self._register, _key_prefix())
-        link = Link(conversation, self._address, self._token, self._reconnect)
-        await link.open(self._connect_timeout_s)
-        self._agent = Agent(link)
+        if self._outbox is None:
+            link = Link(conversation, self._address, self._token, self._reconnect)
+            await link.open(self._connect_timeout_s)
+            self._agent = Agent(link)
+        else:
+            from .outbox import open_with_outbox  # only here: most agents have none, and SQLite costs an import
+
+            link, outbox = await open_with_outbox(
+                self._outbox, conversation, self._address, self._token, self._connect_timeout_s
+            )
+            self._agent = Agent(link, outbox)
         return self._agent
 
     async def __aexit__(
@@ -104,6 +115,17 @@ class connect:
     ) -> None:
         assert self._agent is not None
         await self._agent.__aexit__(kind, exc, traceback)
+
+
+def _outbox_path(outbox: str | os.PathLike[str] | None, reconnect: bool) -> str | None:
+    if outbox is None:
+        return None
+    path = os.fspath(outbox) if isinstance(outbox, (str, os.PathLike)) else None
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise BadRequest(f"outbox is {outbox!r:.200}; expected the path of a file")
+    if not reconnect:
+        raise BadRequest("reconnect is False; an outbox needs it: what waits leaves with a later connection")
+    return path
 
 
 def _key_prefix() -> str:

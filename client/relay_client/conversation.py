@@ -284,9 +284,9 @@ class Conversation(Generic[W]):
         self.deliveries.keeps_replies = self.asks.may_be_answered
 
     def _happened(self, event: Event) -> None:
-        if event.event == "superseded":
-            if event.message is not None and event.by is not None:
-                self.deliveries.superseded(event.message, event.by)
+        if event.event in ("superseded", "withdrawn"):
+            if event.message is not None:
+                self.deliveries.withdrawn(event.message, event.by)
         elif event.event.startswith("reply."):
             self.asks.happened(event)
         for feed in self.feeds:

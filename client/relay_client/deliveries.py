@@ -89,14 +89,17 @@ class Deliveries:
             self._open[message] = frame
             self._waiting.append(frame)
 
-    def superseded(self, message: int, by: int) -> None:
-        """The relay has replaced a message: what nobody has seen yet is gone, unacked; what is in hand is marked."""
+    def withdrawn(self, message: int, by: int | None) -> None:
+        """The relay has taken a message back; `by` is the one that replaced it, where one did.
+
+        What nobody has seen yet is gone, unacked. What is in hand stays there, and is marked with `by`.
+        """
         frame = self._open.get(message)
         if frame is None:
             return
         if any(waiting is frame for waiting in self._waiting):
             del self._open[message]
-        else:
+        elif by is not None:
             self._superseded = {old: new for old, new in self._superseded.items() if old in self._open}
             self._superseded[message] = by
             if message in self._held:

@@ -1,5 +1,6 @@
-"""When a link is over for good, and when another attempt may follow. Pure."""
+"""When a link is over for good, and when another attempt may follow. No I/O, no clock."""
 
+import random
 from collections.abc import Iterable
 from typing import Final
 
@@ -7,6 +8,9 @@ from relay_proto.errors import BadFrame, CloseCode, RelayError, TooLarge, Unauth
 from relay_proto.frames import Bye, Error
 
 from .errors import Replaced
+
+BACKOFF_S_FIRST: Final = 0.1
+BACKOFF_S_MAX: Final = 10.0
 
 _FINAL_CODES: Final[dict[int, type[RelayError]]] = {
     CloseCode.BAD_FRAME: BadFrame,
@@ -36,3 +40,8 @@ def verdict(
 def may_try_again(exc: RelayError) -> bool:
     """True when the attempt that failed so may succeed later."""
     return exc.retryable and not exc.detail.get("permanent")
+
+
+def backoff_s(attempt: int) -> float:
+    """Seconds to wait before the reconnect of this number (0, 1, ..). Full jitter: a fleet must not come in step."""
+    return random.uniform(0, min(BACKOFF_S_MAX, BACKOFF_S_FIRST * 2.0 ** min(attempt, 16)))

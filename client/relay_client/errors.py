@@ -70,7 +70,7 @@ class ReplyOverdue(RelayError, TimeoutError):
 
     @property
     def status_at(self) -> int | None:
-        """Since when."""
+        """When it was last heard of, where it is stale or offline."""
         return self.detail.get("status_at")
 
 

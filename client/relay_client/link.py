@@ -12,7 +12,6 @@ Rules
 
 import asyncio
 import logging
-import random
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -23,14 +22,12 @@ from relay_proto.frames import Claim, Deliver, Error, Event, Heartbeat, Ok
 from .address import Address
 from .connection import Connection, open_connection
 from .conversation import Conversation, State, as_exception
-from .ending import may_try_again, verdict
+from .ending import backoff_s, may_try_again, verdict
 from .errors import Disconnected, Unreachable, same_again
 from .events import Feed
 from .requests import About
 from .waiting import Line
 
-BACKOFF_S_FIRST: Final = 0.1
-BACKOFF_S_MAX: Final = 10.0
 SETTLED_S: Final = 10.0
 """A registered connection that lived this long was a good one: the backoff starts again from its beginning."""
 ATTEMPT_S: Final = 10.0
@@ -42,11 +39,6 @@ logger = logging.getLogger("relay_client")
 logger.addHandler(logging.NullHandler())  # else Python prints our warnings where an application has configured nothing
 
 Future = asyncio.Future
-
-
-def backoff_s(attempt: int) -> float:
-    """Seconds to wait before the reconnect of this number (0, 1, ..). Full jitter: a fleet must not come in step."""
-    return random.uniform(0, min(BACKOFF_S_MAX, BACKOFF_S_FIRST * 2.0 ** min(attempt, 16)))
 
 
 class Link:
@@ -294,7 +286,9 @@ class Link:
                     return
                 if self._loop.time() - since >= SETTLED_S:
                     attempt = 0
-                logger.warning("%s lost its connection to %s: %s", self._name, self._address.uri, connection.close_reason)
+                logger.warning(
+                    "%s lost its connection to %s: %s", self._name, self._address.uri, connection.close_reason
+                )
             while True:
                 await asyncio.sleep(backoff_s(attempt))
                 attempt += 1

@@ -26,10 +26,13 @@ from relay_proto import codec, limits
 from relay_proto.errors import BadRequest, KeyConflict, RelayError
 from relay_proto.frames import Ok, Send
 
+from .address import Address
+from .conversation import Conversation
 from .link import Link
 from .message import Page, Receipt
 from .outbox_file import OutboxFile
 from .outbox_items import PendingSend, Queued, RefusedSend
+from .outbox_link import OutboxLink
 from .outbox_rules import OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX, QUEUED_AT_HEADER, Next, leaving, retry_s, what_next
 from .waiting import Line
 
@@ -46,6 +49,30 @@ class ConnectionWasLost(Exception):
     """Inside this module: the call had no answer when its connection was lost."""
 
 
+async def open_with_outbox(
+    path: str,
+    conversation: Conversation[asyncio.Future[Any]],
+    address: Address,
+    token: str | None,
+    timeout_s: float,
+) -> "tuple[Link, Outbox]":
+    """Take the outbox, then try to reach the relay: who may not have the outbox must not take the agent over either.
+
+    Raises OutboxInUse, OutboxUnusable, and what `OutboxLink.open` raises.
+    """
+    link = OutboxLink(conversation, address, token, True)
+    outbox = Outbox(path, link)
+    await outbox.open()
+    link.changed = outbox.connection_changed
+    try:
+        await link.open(timeout_s)
+    except BaseException:
+        await outbox.close()
+        raise
+    outbox.start()
+    return link, outbox
+
+
 def now_ms() -> int:
     """Milliseconds since 1970: the waiting outlives the process, so it can't be the monotonic clock."""
     return time.time_ns() // 1_000_000
@@ -55,8 +82,27 @@ class Outbox:
     """What waits for the relay, and what it refused: `agent.outbox`, made by `connect(..., outbox=PATH)`.
 
     One agent object at a time has the file. What still waits when the agent is closed leaves when the same agent
-    connects with the same path again, in whatever process. Limits: OUTBOX_MESSAGES_MAX messages and OUTBOX_BYTES_MAX
-    bytes, those that were refused included.
+    connects with the same path again, in whatever process. The file belongs to one agent id; which relay its messages
+    go to is the connection's to say.
+
+    What `agent.send` does with an outbox
+    - With a connection, and nothing waiting: as without an outbox. If the connection is lost before the answer came,
+      the message is queued, with its key, at its place in the order of the calls.
+    - Else it gives back a Queued receipt once the message is on disk. A cancelled send is in the outbox or not; a
+      message that is being written then gets there.
+    - Arguments are checked before anything is queued. `headers` may have one entry fewer than the wire allows: the
+      waiting message's time goes into `relay-queued-at`, ms since 1970 as text.
+    - `ttl_s` and `delay_s` count from the call: what leaves later leaves with what is left of them. A ttl that is over
+      puts the message into `refused()` with the code `expired` (one that was on its way when the connection was lost
+      may have arrived before). `expect_reply_s` and `offer_s` begin at the relay.
+    - `timeout_s` is for the relay's answer only: TimeoutError as without an outbox, and nothing is queued; a message
+      that is queued is not timed.
+    - What the link's end would raise (Disconnected, Replaced, Unauthorized), it raises; nothing is queued then.
+    - Raises OutboxFull beyond OUTBOX_MESSAGES_MAX messages or OUTBOX_BYTES_MAX bytes (those that were refused count),
+      or when the disk is full; OutboxUnusable when the file can't be written; KeyConflict when another message with its
+      key waits. It was not queued then.
+
+    `ask` and all other calls do not go through it: they wait for the connection, and may overtake what waits.
     """
 
     def __init__(
@@ -110,7 +156,7 @@ class Outbox:
     @property
     def blocked(self) -> RelayError | None:
         """Why the first in line did not leave at its last try though there is a connection; None when nothing is."""
-        return self._blocked
+        return self._blocked if self._file.pending else None
 
     async def pending(self, limit: int = limits.PAGE_DEFAULT, after: int = 0) -> Page[PendingSend]:
         """A page of what waits, the next to leave first. For the page behind it pass `after=page.next`."""
@@ -131,13 +177,13 @@ class Outbox:
         return forgotten
 
     async def drained(self, timeout_s: float | None = None) -> None:
-        """Wait until nothing waits any more: all of it is at the relay, or refused.
+        """Wait until nothing waits any more: all of it is at the relay, or refused. Sends that are awaited don't count.
 
         Raises TimeoutError after `timeout_s` (default: none), or why the agent's link ended.
         """
         try:
             async with asyncio.timeout(timeout_s):
-                while self._file.pending or self._writing or self._on_the_way:
+                while self._file.pending or self._writing:
                     self._link.check()
                     await self._watchers.wait()
         except TimeoutError:
@@ -166,9 +212,10 @@ class Outbox:
                         return await now()
                     finally:
                         self._on_the_way.discard(scope)
+                        if self._file.pending or self._writing:
+                            self._watchers.let_all_in()  # the line may have waited for this one
             except TimeoutError:
                 if not scope.expired():
-                    self._watchers.let_all_in()
                     raise
         self._link.check()
         self._writing += 1  # here, not in the task: a send behind this one must see it
@@ -217,7 +264,8 @@ class Outbox:
             except RelayError as exc:
                 if self._link.ended is not None:
                     return
-                logger.warning("%s: its outbox %s waits: %s", self._agent, self.path, exc)
+                if str(exc) != str(self._blocked):
+                    logger.warning("%s: its outbox waits: %s", self._agent, exc)
                 self._blocked = exc
                 wait_s = FILE_RETRY_S
             else:

@@ -55,20 +55,20 @@ def retry_s(error: RelayError, failures: int) -> float:
     return min(RETRY_S_MAX, RETRY_S_FIRST * 2.0 ** min(failures, 16))
 
 
-def waited_s(queued_at: int, now: int) -> float:
-    """Seconds since the send; 0 when the clock was set back meanwhile."""
-    return max(0, now - queued_at) / 1000
+def waited_ms(queued_at: int, now: int) -> int:
+    """Milliseconds since the send; 0 when the clock was set back meanwhile."""
+    return max(0, now - queued_at)
 
 
 def rest_of_ttl_s(ttl_s: float, queued_at: int, now: int) -> float | None:
     """What is left of a ttl that counts from the send; None when it is over (or shorter than the wire can say)."""
-    rest = ttl_s - waited_s(queued_at, now)
-    return rest if rest >= limits.SPAN_S_MIN else None
+    rest_ms = ttl_s * 1000 - waited_ms(queued_at, now)
+    return rest_ms / 1000 if rest_ms >= limits.SPAN_S_MIN * 1000 else None
 
 
 def rest_of_delay_s(delay_s: float, queued_at: int, now: int) -> float:
     """What is left of a delay that counts from the send, at least 0."""
-    return max(0.0, delay_s - waited_s(queued_at, now))
+    return max(0.0, delay_s * 1000 - waited_ms(queued_at, now)) / 1000
 
 
 def leaving(frame: Send, id: int, queued_at: int, now: int, *, stamp: bool = True) -> Send:
@@ -81,7 +81,8 @@ def leaving(frame: Send, id: int, queued_at: int, now: int, *, stamp: bool = Tru
     if ttl_s is not None:
         rest = rest_of_ttl_s(ttl_s, queued_at, now)
         if rest is None:
-            raise Expired(f"ttl_s was {ttl_s:g}; it was over after {waited_s(queued_at, now):.3f} s in the outbox")
+            waited_s = waited_ms(queued_at, now) / 1000
+            raise Expired(f"ttl_s was {ttl_s:g}; it was over after {waited_s:.3f} s in the outbox")
         ttl_s = rest
     if delay_s is not None:
         delay_s = rest_of_delay_s(delay_s, queued_at, now) or None

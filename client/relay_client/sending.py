@@ -106,6 +106,8 @@ class Sending(Calls):
         )  # fmt: skip
 
     async def _send_now(self, id: int, data: bytes, key: str, timeout_s: float | None) -> Receipt:
+        if timeout_s is None:
+            return _receipt(await self._link.ask(id, data), key)
         try:
             async with asyncio.timeout(timeout_s):
                 ok = await self._link.ask(id, data)

@@ -6,7 +6,7 @@ from .fields import RequestId
 
 
 class Frame(Struct, kw_only=True, omit_defaults=True, tag_field="op"):
-    """Base of all frames. Keyword-only; a field at its default stays off the wire."""
+    """Base of all frames. A field at its default stays off the wire."""
 
 
 class Request(Frame):

@@ -271,7 +271,8 @@ def _explain(exc: msgspec.ValidationError, fields: dict[str, Any]) -> RelayError
     if text.startswith("Invalid enum value"):
         text = f"expected one of {' '.join(_choices(fields.get('op'), path))}"
     if text.startswith("Object missing required field "):
-        return BadRequest(f"{text.split()[-1]} is missing; {fields.get('op')} needs it")
+        missing = text.split()[-1]
+        return BadRequest(f"{f'{path}.{missing}' if path else missing} is missing; {fields.get('op')} needs it")
     if not path or " in " in path:
         return BadRequest(text[0].lower() + text[1:])
     name = path.split("[")[0].split(".")[0]
@@ -293,6 +294,8 @@ def _words(part: Any) -> list[str]:
 
 def _value_at(fields: dict[str, Any], path: str, name: str) -> Any:
     value = fields.get(name)
+    if isinstance(value, dict) and path.startswith(f"{name}."):
+        return value.get(path[len(name) + 1 :])
     index = path[len(name) :].strip("[]")
     if isinstance(value, list) and index.isdigit() and int(index) < len(value):
         return value[int(index)]

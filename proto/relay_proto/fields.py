@@ -36,14 +36,8 @@ LeaseSeconds = (
 DelaySeconds = (
     Annotated[int, Meta(ge=0, le=int(limits.DELAY_S_MAX))] | Annotated[float, Meta(ge=0, le=limits.DELAY_S_MAX)]
 )
-SpanSeconds = (
-    Annotated[int, Meta(ge=1, le=int(limits.TTL_S_MAX))]
-    | Annotated[float, Meta(ge=limits.SPAN_S_MIN, le=limits.TTL_S_MAX)]
-)
-ReplySeconds = (
-    Annotated[int, Meta(ge=1, le=int(limits.REPLY_S_MAX))]
-    | Annotated[float, Meta(ge=limits.SPAN_S_MIN, le=limits.REPLY_S_MAX)]
-)
+Seconds = int | float
+"""A duration whose limits a check says, not its type: of two types for one number an error would name only one."""
 OfferSeconds = (
     Annotated[int, Meta(ge=int(limits.OFFER_S_MIN), le=int(limits.OFFER_S_MAX))]
     | Annotated[float, Meta(ge=limits.OFFER_S_MIN, le=limits.OFFER_S_MAX)]
@@ -58,7 +52,7 @@ Presence = Literal["online", "idle", "busy", "stale", "offline"]
 Stage = Literal["queued", "pushed", "surfaced", "done", "nacked", "expired", "superseded", "dead"]
 EventKind = Literal["receipt", "presence"]
 """Events that come only to who subscribed to them; the others come to whom they concern."""
-EventKinds = Annotated[list[EventKind], Meta(min_length=1, max_length=8)]
+EventKinds = Annotated[list[EventKind], Meta(min_length=1, max_length=limits.EVENTS_MAX)]
 Body = str | bytes
 
 
@@ -88,6 +82,12 @@ def check_finite(field: str, value: object) -> None:
     """Raises ValueError for a float that is no number or infinite: JSON and SQL have no word for them."""
     if type(value) is float and not math.isfinite(value):
         raise ValueError(f"{field} is {value}; it must be a finite number")
+
+
+def check_seconds(field: str, value: float, least: float, most: float) -> None:
+    """Raises ValueError unless it is a number of seconds from `least` to `most`."""
+    if not least <= value <= most:  # false for what is no number, too
+        raise ValueError(f"{field} is {value}; it must be {least:g} to {most:.0f} s")
 
 
 def check_meta(meta: MetaMap) -> None:

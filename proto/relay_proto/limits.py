@@ -81,6 +81,9 @@ OFFER_S_MAX: Final = 24 * 3600.0
 HOPS_MAX: Final = 16
 """Length of a chain of messages that caused each other (reply_to, caused_by). A person's word begins a new one."""
 
+EVENTS_MAX: Final = 8
+"""Kinds of events in one `subscribe`."""
+
 # -- lists -----------------------------------------------------------------------------------------------------------
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1000

@@ -36,9 +36,8 @@ from .fields import (
     Presence,
     Priority,
     Reason,
-    ReplySeconds,
     RequestId,
-    SpanSeconds,
+    Seconds,
     Status,
     Subject,
     TargetText,
@@ -46,6 +45,7 @@ from .fields import (
     check_finite,
     check_meta,
     check_opaque,
+    check_seconds,
 )  # fmt: skip
 from .targets import BROADCAST_WORDS, parse_target
 
@@ -137,13 +137,13 @@ class Send(Request, tag="send", rename={"sender": "from"}):
     content_type: ContentType | None = None
     headers: Headers | None = None
     key: Key | None = None  # idempotency: same sender, same key, one message
-    ttl_s: SpanSeconds | None = None  # never delivered later than this after it was accepted
+    ttl_s: Seconds | None = None  # never delivered later than this after it was accepted
     delay_s: DelaySeconds | None = None  # delivered this long after it was accepted, not before
     priority: Priority | None = None  # 9 comes first among what is queued; absent counts as PRIORITY_DEFAULT
     claimable: bool = False  # work: exactly one recipient may claim it
     offer_s: OfferSeconds | None = None  # any: only: neither acked nor claimed within this, another one gets it
     supersedes: MessageId | None = None  # one's own older message: not delivered any more where it is not yet
-    expect_reply_s: ReplySeconds | None = None  # a reply is owed by then; the relay says when it is not coming
+    expect_reply_s: Seconds | None = None  # a reply is owed by then; the relay says when it is not coming
     waits: bool = True  # with expect_reply_s: the sender does nothing else until then, so a ring of asks is a deadlock
     hold: bool = False  # keep an inbox for an agent id that was never seen
     sender: Any = None  # `from`: here only to be refused
@@ -152,8 +152,14 @@ class Send(Request, tag="send", rename={"sender": "from"}):
         if self.sender is not None:
             raise FieldRefused(Forbidden, f"from is {self.sender!r:.80}; the relay stamps it, a sender can't supply it")
         check_opaque("body", self.body, limits.BODY_BYTES_MAX)
-        if self.ttl_s is not None and self.delay_s is not None and self.ttl_s <= self.delay_s:
-            raise ValueError(f"ttl_s is {self.ttl_s}; with delay_s {self.delay_s} it would be over before it is due")
+        if self.ttl_s is not None:
+            check_seconds("ttl_s", self.ttl_s, limits.SPAN_S_MIN, limits.TTL_S_MAX)
+            if self.delay_s is not None and self.ttl_s <= self.delay_s:
+                raise ValueError(
+                    f"ttl_s is {self.ttl_s}; with delay_s {self.delay_s} it would be over before it is due"
+                )
+        if self.expect_reply_s is not None:
+            check_seconds("expect_reply_s", self.expect_reply_s, limits.SPAN_S_MIN, limits.REPLY_S_MAX)
 
 
 class Ack(Frame, tag="ack"):

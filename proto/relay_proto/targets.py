@@ -42,26 +42,17 @@ class TargetKind(Enum):
 class Target:
     """A parsed target: `kind` and the `name` behind the prefix (empty for a broadcast)."""
 
-    __slots__ = ("kind", "name")
+    __slots__ = ("is_any", "is_direct", "is_group", "kind", "name")
 
     def __init__(self, kind: TargetKind, name: str) -> None:
         self.kind = kind
         self.name = name
-
-    @property
-    def is_direct(self) -> bool:
-        """True when the target names one agent by its id."""
-        return self.kind is TargetKind.AGENT
-
-    @property
-    def is_any(self) -> bool:
-        """True when exactly one of those it matches is meant, whoever is best placed."""
-        return self.kind is TargetKind.ANY_CAP or self.kind is TargetKind.ANY_TAG
-
-    @property
-    def is_group(self) -> bool:
-        """True when everyone it matches is meant."""
-        return not (self.is_direct or self.is_any)
+        self.is_direct = kind is TargetKind.AGENT
+        """It names one agent by its id."""
+        self.is_any = kind in (TargetKind.ANY_CAP, TargetKind.ANY_TAG)
+        """Exactly one of those it matches is meant, whoever is best placed."""
+        self.is_group = not (self.is_direct or self.is_any)
+        """Everyone it matches is meant."""
 
     def __repr__(self) -> str:
         return f"Target({self.kind.value}{self.name})"

@@ -24,6 +24,7 @@ from .deadlines import Deadlines
 from .directory import COMPARISONS_MAX, Directory
 from .housekeeping import lost, start
 from .leases import Lease, Leases
+from .news import presence
 from .quota import Limits, Rates, Rooms
 from .sending import send
 from .session import REFILL_BYTES_MAX, Session
@@ -229,7 +230,9 @@ class Broker:
     def _heartbeat(self, session: Session, agent: str, frame: wire.Heartbeat, now: float) -> None:
         known = self.directory.agents[agent]
         if not session.visiting:
-            known.status = frame.status or known.status
+            if frame.status is not None and frame.status != known.status:
+                known.status = frame.status
+                presence(self, agent, now)
             known.load = known.load if frame.load is None else frame.load
         if frame.id is not None:
             self.answer(session, wire.Ok(re=frame.id))

@@ -69,7 +69,7 @@ def _on_silence(silent: "tuple[Broker, str, float]", now: float) -> float | None
         return offline_at
     send_will(broker, agent, now)
     broker.commands.append(ask.OwedBy(None, None, agent))
-    news.presence(broker, agent, now, int(now * 1000 + broker.directory.clock_offset_ms))
+    news.presence(broker, agent, now)
     return None
 
 

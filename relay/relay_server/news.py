@@ -80,12 +80,13 @@ def receipt(
         broker.speaking.append(session)
 
 
-def presence(broker: "Broker", agent: str, now: float, now_ms: int) -> None:
+def presence(broker: "Broker", agent: str, now: float) -> None:
     """What an agent is now, to everyone who watches."""
     if not broker.presence_watchers:
         return
     card = broker.directory.agents[agent].card(now, broker.directory.clock_offset_ms)
-    event = wire.Event(event="presence", at=now_ms, agent=agent, status=card.status, reason=card.reason)
+    at = int(now * 1000 + broker.directory.clock_offset_ms)
+    event = wire.Event(event="presence", at=at, agent=agent, status=card.status, reason=card.reason)
     for session in broker.presence_watchers:
         session.say(event)
         broker.speaking.append(session)

@@ -96,7 +96,7 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
     session.idle_at = now
     _welcome(broker, session, frame, outcome, now)
     news.owed(broker, session, outcome.owed, now, now_ms)
-    news.presence(broker, frame.agent, now, now_ms)
+    news.presence(broker, frame.agent, now)
     housekeeping.watch(broker, session, frame.agent, now)
 
 
@@ -192,7 +192,7 @@ def _returned(broker: Broker, command: ask.Command, outcome: ask.Returned, now: 
         broker.rates.progress(command.agent, now)
     if isinstance(command, ask.LeaveAgent) and not broker.directory.agents[command.agent].connected:
         news.gone(broker, outcome.owed, now, now_ms)
-        news.presence(broker, command.agent, now, now_ms)
+        news.presence(broker, command.agent, now)
     elif isinstance(command, ask.PassOn) and command.to is not None:
         broker.keep_promise(command.to)
 
@@ -246,7 +246,7 @@ def _offer(broker: Broker, offer: ask.Offered, now_ms: int) -> None:
 
 def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, now_ms: int) -> None:
     if isinstance(command, ask.ChangeAgent):
-        _apply_change(broker, command)
+        _apply_change(broker, command, now)
     elif isinstance(command, ask.Prune):
         housekeeping.pruned(broker, command, now)
     elif isinstance(command, ask.EndSession):
@@ -256,7 +256,7 @@ def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, n
         broker.answer(command.origin, wire.Ok(re=command.re))
 
 
-def _apply_change(broker: Broker, command: ask.ChangeAgent) -> None:
+def _apply_change(broker: Broker, command: ask.ChangeAgent, now: float) -> None:
     agent, frame = broker.directory.agents[command.agent], command.frame
     broker.directory.describe(
         agent,
@@ -265,8 +265,9 @@ def _apply_change(broker: Broker, command: ask.ChangeAgent) -> None:
         agent.caps if frame.caps is None else frame.caps,
         agent.channels if frame.channels is None else frame.channels,
     )
-    if frame.status is not None:
+    if frame.status is not None and frame.status != agent.status:
         agent.status = frame.status
+        news.presence(broker, command.agent, now)
     if frame.meta is not None:
         agent.meta = frame.meta
     session = broker.sessions.get(command.agent)

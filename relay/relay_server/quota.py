@@ -121,10 +121,10 @@ class _Pair:
 
     __slots__ = ("full_at", "last", "progress")
 
-    def __init__(self, last: str, now: float, progress: int) -> None:
+    def __init__(self, last: str) -> None:
         self.last = last
-        self.full_at = now
-        self.progress = progress
+        self.full_at = -math.inf
+        self.progress = 0
 
 
 class Rates:
@@ -169,7 +169,7 @@ class Rates:
                 if pair is None:
                     pair = self._pairs.older(key)
                 if pair is None:
-                    self._pairs.young[key] = _Pair(sender, now, self._progress)
+                    self._pairs.young[key] = _Pair(sender)
                 elif pair.last != sender:
                     wait_s = self._exchange(pair, sender, to, now)
                     if wait_s:
@@ -276,26 +276,24 @@ class _Held:
             self.taken_size += size
 
     def ask(self, size: int, now: float) -> None:
-        """A measure is under way for a message that may be let in, so whoever comes meanwhile comes after it."""
-        self._give_up(now)
+        """A measure is under way for a message that may be let in. What will not come any more is given up."""
+        while self.asked and now - self.asked[0][2] >= ASKED_S:
+            self.asked.pop(0)
         self.add(size)
         self.asked.append((self.taken_count, self.taken_size, now))
         self.count_is_true = self.size_is_true = False
 
     def learn(self, count: int, size: int, now: float) -> None:
-        """The oldest measure under way came: what was taken after it comes on top."""
-        self._give_up(now)
+        """The oldest measure under way came: what was taken after it comes on top.
+
+        If the oldest was one that never comes, this is too much, and put right when it is given up.
+        """
         taken_count, taken_size = self.asked.pop(0)[:2] if self.asked else (self.taken_count, self.taken_size)
         self.is_known = True
         self.count = count + self.taken_count - taken_count
         self.size = size + self.taken_size - taken_size
         self.count_is_true = self.size_is_true = self.count == count
         self.measured_at = now
-
-    def _give_up(self, now: float) -> None:
-        """Drop what will not come: as long as it stands here, it is taken for one that came later."""
-        while self.asked and now - self.asked[0][2] >= ASKED_S:
-            self.asked.pop(0)
 
 
 class Rooms:
@@ -350,7 +348,7 @@ class Rooms:
     def acked(self, agent: str, count: int) -> None:
         """So many messages left the inbox for certain. Of how many bytes is not known, unless they were all."""
         held = self._inboxes.get(agent)
-        if held is None or not held.is_known or count <= 0:
+        if held is None or count <= 0:
             return
         held.count = max(0, held.count - count)
         held.size_is_true = False

@@ -11,6 +11,7 @@ from relay_proto import frames as wire
 from relay_proto.errors import BadRequest, Deadlock, RelayError
 from relay_proto.targets import Target, TargetKind, parse_target
 
+from .directory import HUMAN_TAG
 from .quota import Room
 from .store import interface as ask
 from .target import ambiguous, place, recipients
@@ -32,9 +33,11 @@ def send(broker: "Broker", session: "Session", agent: str, frame: wire.Send, now
         if frame.expect_reply_s is not None:
             _expect_reply(broker, command)
     except RelayError as error:
+        if command.chosen:
+            broker.keep_promise(command.recipients[0])
         if frame.key is None:
             return broker.refuse(session, frame.id, error)
-        command.refusal, command.recipients, command.measure = error, [], []
+        command.refusal, command.recipients, command.measure, command.chosen = error, [], [], False
     broker.commands.append(command)
 
 
@@ -57,61 +60,64 @@ def send_will(broker: "Broker", agent: str, now: float) -> None:
 
 def _address(broker: "Broker", command: ask.PutMessage, now: float) -> None:
     """Fill in recipients and what is to be checked of them. Raises what refuses the send."""
-    frame, agent = command.frame, command.sender
+    frame, agent, directory = command.frame, command.sender, broker.directory
     target = parse_target(frame.to)
-    directory, sessions = broker.directory, broker.sessions
-    if target.kind is TargetKind.CHANNEL and frame.channel is None:
-        frame.channel = target.name
-    names = recipients(directory, target, agent, frame.hold, frame.channel)
+    if target.is_direct and target.name in directory.agents:
+        names = [target.name]
+    else:
+        if target.kind is TargetKind.CHANNEL and frame.channel is None:
+            frame.channel = target.name
+        names = recipients(directory, target, agent, frame.hold, frame.channel)
     if frame.offer_s is not None and not target.is_any:
         raise BadRequest(f"offer_s is {frame.offer_s}; only a message to any:cap:x or any:tag:x is offered on")
-    if target.is_any and names:
-        names = [best_placed(broker, names, now)]
-    command.size = wire.body_bytes(frame.body)
+    command.size = size = wire.body_bytes(frame.body)
     command.hops_max = broker.quotas.hops_max
-    command.is_human = is_human = directory.agents[agent].is_human
+    command.is_human = is_human = HUMAN_TAG in directory.agents[agent].tags
     if not command.is_will:
-        one = names[0] if len(names) == 1 and not target.is_group else None
+        one = names[0] if target.is_direct else None
         refusal = broker.rates.refusal(agent, one, target.is_group and not frame.claimable, is_human, now)
         if refusal is not None:
             raise refusal
+    if target.is_any and names:
+        names, command.chosen = [best_placed(broker, names, now)], True
     command.recipients = names
-    _find_room(broker, command, now)
-    command.online = sum(name in sessions for name in names)
-    command.plain = _is_plain(frame, target) and not command.measure and not command.full
+    command.plain = _is_plain(frame, target)
+    if len(names) == 1:
+        command.online = 1 if names[0] in broker.sessions else 0
+        room = broker.rooms.take(names[0], size, now)
+        if room is not Room.OK:
+            _look_for_room(broker, command, names[0], room)
+    else:
+        command.online = sum(name in broker.sessions for name in names)
+        for name in names:
+            room = broker.rooms.take(name, size, now)
+            if room is not Room.OK:
+                _look_for_room(broker, command, name, room)
 
 
 def _is_plain(frame: wire.Send, target: Target) -> bool:
     return (
         frame.ttl_s is None
-        and not frame.delay_s
         and frame.priority is None
-        and frame.supersedes is None
         and frame.expect_reply_s is None
+        and frame.supersedes is None
         and frame.caused_by is None
-        and not target.is_any
-        and target.kind is not TargetKind.THREAD
+        and not frame.delay_s
+        and (target.is_direct or not (target.is_any or target.kind is TargetKind.THREAD))
     )
 
 
-def _find_room(broker: "Broker", command: ask.PutMessage, now: float) -> None:
-    """Ask memory whether each inbox has room; where it can't say, the store looks."""
-    take, size, names = broker.rooms.take, command.size, command.recipients
+def _look_for_room(broker: "Broker", command: ask.PutMessage, name: str, room: Room) -> None:
+    """Memory does not know that there is room: the store looks, unless it has just looked."""
     limits = broker.quotas
+    command.plain = False
     command.room = (limits.inbox_messages_max, limits.inbox_bytes_max)
-    if len(names) == 1:
-        room = take(names[0], size, now)
-        if room is Room.FULL:
-            raise broker.rooms.inbox_full(names[0], *broker.rooms.held(names[0]))
-        if room is Room.MEASURE:
-            command.measure = names
-        return
-    for name in names:
-        room = take(name, size, now)
-        if room is Room.MEASURE:
-            command.measure.append(name)
-        elif room is Room.FULL:
-            command.full.append(name)
+    if room is Room.MEASURE:
+        command.measure.append(name)
+    elif len(command.recipients) > 1:
+        command.full.append(name)
+    else:
+        raise broker.rooms.inbox_full(name, *broker.rooms.held(name))
 
 
 def best_placed(broker: "Broker", names: list[str], now: float) -> str:

@@ -16,28 +16,25 @@ FULL_SHOWN_MAX: Final = 100
 
 
 def message_put(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, now: float, now_ms: int) -> None:
-    extras = outcome.extras
-    names = command.recipients
+    extras, names, origin = outcome.extras, command.recipients, command.origin
+    answer = wire.Ok(
+        re=command.frame.id,
+        message=outcome.message,
+        thread=outcome.thread,
+        recipients=outcome.recipients,
+        online=outcome.online,
+        duplicate=outcome.duplicate,
+    )
     if extras is not None:
-        if extras.names is not None:
-            names = extras.names
-        if outcome.online < 0:
-            outcome.online = sum(name in broker.sessions for name in names)
-    if command.origin is not None:
-        broker.answer(
-            command.origin,
-            wire.Ok(
-                re=command.frame.id,
-                message=outcome.message,
-                thread=outcome.thread,
-                recipients=outcome.recipients,
-                online=max(0, outcome.online),
-                duplicate=outcome.duplicate,
-                full=extras.full[:FULL_SHOWN_MAX] or None if extras is not None else None,
-                note=extras.note if extras is not None else None,
-            ),
-        )
-    if broker.promised and command.recipients:
+        names = names if extras.names is None else extras.names
+        answer.note = extras.note
+        answer.full = extras.full[:FULL_SHOWN_MAX] or None
+    if outcome.online < 0:  # only the store knew who a thread means
+        answer.online = sum(name in broker.sessions for name in names) if extras is not None else 0
+    if origin is not None:
+        origin.frames.append(encode_frame(answer))
+        broker.speaking.append(origin)
+    if command.chosen:
         broker.keep_promise(command.recipients[0])
     if outcome.duplicate:
         return _was_there(broker, command)
@@ -50,8 +47,8 @@ def message_put(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut
 def _push(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, names: list[str]) -> None:
     """To whoever is connected and has credit; encoded once, however many they are."""
     encoded: bytes | None = None
-    ranked = command.frame.priority is not None and command.frame.priority != limits.PRIORITY_DEFAULT
-    sessions = broker.sessions
+    priority, sessions = command.frame.priority, broker.sessions
+    ranked = priority is not None and priority != limits.PRIORITY_DEFAULT
     for name in names:
         session = sessions.get(name)
         if session is None:
@@ -96,7 +93,7 @@ def _was_there(broker: Broker, command: ask.PutMessage) -> None:
 def not_put(broker: Broker, command: ask.PutMessage, error: RelayError) -> None:
     """Nothing was stored."""
     _was_there(broker, command)
-    if broker.promised and command.recipients:
+    if command.chosen and command.recipients:
         broker.keep_promise(command.recipients[0])
     if command.origin is not None:
         broker.refuse(command.origin, command.re, error)

@@ -94,6 +94,10 @@ class Waits:
         """The open wait for the reply to this message."""
         return self._by_message.get(message)
 
+    def asked_by(self, asker: str) -> list[Wait]:
+        """The open waits of an agent, the oldest first."""
+        return list(self._by_asker.get(asker, ()))
+
     def drop(self, asker: str) -> None:
         """Another instance took the agent over: it waits for nothing."""
         for wait in list(self._by_asker.get(asker, ())):

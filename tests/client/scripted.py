@@ -201,3 +201,8 @@ async def exchange(relay: ScriptedRelay, ask: Any, expected: Any, answer: dict[s
         })  # fmt: skip
         await peer.say(Ok(re=getattr(frame, "id", 0), **answer))
         return await call
+
+
+def hear(agent: relay_client.Agent, *frames: RelayFrame) -> None:
+    """Let the client receive frames in this very moment."""
+    agent._link.message_received(codec.join_frames([codec.encode_frame(frame) for frame in frames]))

@@ -10,9 +10,11 @@ from relay_proto.frames import (
     Receipts,
     Release,
     Renew,
+    Subscribe,
+    Unsubscribe,
     Update,
 )
-from tests.client.scripted import ScriptedRelay, running
+from tests.client.scripted import ScriptedRelay, exchange, running
 
 
 async def test_each_op_says_what_the_protocol_says(relay: ScriptedRelay) -> None:
@@ -26,6 +28,8 @@ async def test_each_op_says_what_the_protocol_says(relay: ScriptedRelay) -> None
         (lambda a: a.fail(7, 2, "r", False), Fail(reason="r", retry=False, **work), {}, None),
         (lambda a: a.update(caps=("b", "c")), Update(id=1, caps=["b", "c"]), {}, None),
         (lambda a: a.heartbeat("busy", 0.5), Heartbeat(id=1, status="busy", load=0.5), {}, None),
+        (lambda a: a.subscribe("receipt", "presence"), Subscribe(id=1, events=["receipt", "presence"]), {}, None),
+        (lambda a: a.unsubscribe("presence"), Unsubscribe(id=1, events=["presence"]), {}, None),
         (lambda a: a.receipts(7), Receipts(id=1, message=7), {}, []),
     ]
     for ask, expected, answer, result in ops:

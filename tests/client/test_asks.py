@@ -183,10 +183,11 @@ def test_it_is_over_when_everyone_who_was_asked_has_refused() -> None:
     assert [one["agent"] for one in refused.detail["refused"]] == ["bob", "carol"]
 
 
-def test_an_offer_that_went_on_to_the_next_one_is_no_refusal() -> None:
+def test_work_that_is_dead_is_so_for_all_who_could_have_done_it() -> None:
     asks: Asks[Caller] = Asks()
-    asked(asks, "any:cap:review")
-    asks.happened(event("refused", stage="superseded"))
+    asks.begin(1, "cap:review", 60, Caller(), claimable=True)
+    asks.accepted(1, Ok(re=1, message=41, recipients=3))
+    asks.happened(event("refused", stage="nacked"))
     assert still_waits(asks)
     asks.happened(event("refused", agent="carol", stage="dead"))
     assert error(asks, ReplyRefused).agent == "carol"
@@ -207,10 +208,19 @@ def test_a_ring_is_a_deadlock() -> None:
     asks: Asks[Caller] = Asks()
     asked(asks)
     asks.happened(event("overdue"))
-    asks.happened(event("deadlock", agent=None, ring=["alice", "bob", "alice"]))
+    asks.happened(event("deadlock", agent=None, ring=["alice", "bob"]))
     deadlock = error(asks, Deadlock)
-    assert "alice waits for bob waits for alice" in str(deadlock)
-    assert deadlock.detail == {"ring": ["alice", "bob", "alice"], "message": 41}
+    assert str(deadlock) == (
+        "message 41 is not waited for any more: alice waits for bob waits for alice, so nobody can answer"
+    )
+    assert deadlock.detail == {"ring": ["alice", "bob"], "message": 41}
+
+
+def test_a_ring_is_told_in_the_words_of_the_relay() -> None:
+    asks: Asks[Caller] = Asks()
+    asked(asks)
+    asks.happened(event("deadlock", agent=None, ring=["alice", "bob"], reason="a ring"))
+    assert str(error(asks, Deadlock)) == "a ring"
 
 
 # -- the words at the deadline ---------------------------------------------------------------------------------------
@@ -220,14 +230,14 @@ def test_a_ring_is_a_deadlock() -> None:
     ("fields", "says"),
     [
         ({"stage": "queued", "status": "offline", "status_at": AT - 90_000},
-         "it was never pushed; bob has been offline for 90 s"),
+         "it was never pushed; bob is offline, last heard of 90 s ago"),
         ({"stage": "pushed", "status": "busy"}, "it was pushed and not surfaced; bob is busy"),
         ({"stage": "surfaced", "stage_at": AT - 600_000}, "it was surfaced 10 min ago and not answered"),
         ({"stage": "done", "stage_at": AT - 7_200_000}, "it was dealt with 2 h ago and not answered"),
-        ({"stage": "dead"}, "it is dead"),
-        ({"status": "stale", "status_at": AT - 1}, "bob has been stale for less than 1 s"),
+        ({"stage": "dead"}, "it was given up as dead"),
+        ({"status": "stale", "status_at": AT - 1}, "bob is stale, last heard of less than 1 s ago"),
         ({"status": "stale", "status_at": AT + 1}, "bob is stale"),
-        ({"status": "offline", "status_at": AT - 3 * 86_400_000}, "bob has been offline for 3 d"),
+        ({"status": "offline", "status_at": AT - 3 * 86_400_000}, "bob is offline, last heard of 3 d ago"),
     ],
 )  # fmt: skip
 def test_what_is_overdue_is_told_in_a_sentence(fields: dict[str, Any], says: str) -> None:
@@ -244,13 +254,13 @@ def test_what_is_overdue_is_told_in_a_sentence(fields: dict[str, Any], says: str
 def test_all_who_owe_are_told_and_so_are_those_who_refused() -> None:
     asks: Asks[Caller] = Asks()
     asked(asks, "cap:review", recipients=3)
-    asks.happened(event("overdue", stage="pushed"))
+    asks.happened(event("overdue", stage="pushed", status="offline", status_at=AT - 9000))
     asks.happened(event("overdue", agent="carol", status="busy"))
     asks.happened(event("refused", agent="dave", stage="nacked", reason="not mine"))
     overdue = error(asks, ReplyOverdue)
     assert str(overdue) == (
-        "no reply from bob, carol to message 41 within 60 s: bob: it was pushed and not surfaced; carol: carol is busy; "
-        "dave refused it (nacked: not mine)"
+        "no reply from cap:review to message 41 within 60 s: "
+        "bob (pushed and not surfaced, offline, last heard of 9 s ago); carol (busy); dave refused it (nacked: not mine)"
     )
     assert [one["agent"] for one in overdue.detail["owing"]] == ["bob", "carol"]
 

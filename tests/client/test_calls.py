@@ -29,6 +29,10 @@ async def test_the_other_calls_check_their_arguments_too(relay: ScriptedRelay) -
             agent.update(tags="abc"),
             agent.update(meta={"a": []}),
             agent.heartbeat(load=float("nan")),
+            agent.thread(0),
+            agent.owed("a b"),
+            agent.subscribe(),
+            agent.subscribe("weather"),  # type: ignore[arg-type]
         ]
         for call in calls:
             with pytest.raises(BadRequest):

@@ -10,7 +10,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 import relay_client
-from relay_client import Unreachable
+from relay_client import Unreachable, Will
 from relay_proto.errors import BadRequest, Forbidden, Unauthorized
 from relay_proto.frames import Register
 from tests.client.scripted import ScriptedRelay, running
@@ -32,6 +32,10 @@ from tests.daemon import free_port
         ({"label": "\ud800"}, "surrogates"),
         ({"token": "a\r\nX-Evil: b"}, "token"),
         ({"token": ""}, "token"),
+        ({"will": {"to": "a b", "body": "x"}}, "will.to is 'a b'"),
+        ({"will": {"to": "bob"}}, "body"),
+        ({"will": {"to": "bob", "body": "x", "key": "k"}}, "key"),
+        ({"will": {"to": "bob", "body": 5}}, "will.body must be a string"),
         ({"url": "localhost:4850"}, "url is 'localhost:4850'"),
     ],
 )
@@ -64,6 +68,19 @@ async def test_connect_says_who_the_agent_is_and_learns_who_answers(relay: Scrip
         assert repr(agent) == "Agent('alice', epoch=1, connected)"
     assert not agent.connected
     assert repr(agent) == "Agent('alice', epoch=1, ended)"
+
+
+@pytest.mark.parametrize("will", [Will(to="tag:ops", body="gone", channel="c"), {"to": "tag:ops", "body": "gone"}])
+async def test_a_will_is_left_with_each_register(relay: ScriptedRelay, will: Will | dict[str, str]) -> None:
+    async with relay.agent(will=will) as (_, peer):
+        assert peer.register is not None
+        left = peer.register.will
+        assert left is not None
+        assert (left.to, left.body, left.channel) == ("tag:ops", "gone", "c" if isinstance(will, Will) else None)
+        await peer.cut()
+        peer = await relay.registered()
+        assert peer.register is not None
+        assert peer.register.will == left
 
 
 async def test_every_connect_is_another_instance_unless_it_is_given(relay: ScriptedRelay) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from relay_client import requests
 from relay_client.conversation import Conversation, State
+from relay_client.events import Feed
 from relay_client.requests import About
 from relay_proto import codec, limits
 from relay_proto.errors import Claimed, Unauthorized
@@ -13,13 +14,18 @@ from relay_proto.frames import (
     Claim,
     ClientFrame,
     Complete,
+    Deliver,
     Error,
+    Event,
     Fail,
     Heartbeat,
+    Nack,
     Ok,
     Register,
     Release,
     Send,
+    Subscribe,
+    Unsubscribe,
     Update,
 )
 from tests.client.scripted import deliver, sent
@@ -241,6 +247,127 @@ def test_more_acks_than_one_frame_takes_are_several_frames() -> None:
     conversation.receive([deliver(message) for message in range(1, count + 1)])
     finish(conversation, count)
     assert [len(frame.messages) for frame in written(conversation) if isinstance(frame, Ack)] == [count - 1, 1]
+
+
+def hand_out(conversation: Talk, count: int) -> list[Deliver]:
+    return [frame for _ in range(count) if (frame := conversation.deliveries.next()) is not None]
+
+
+def test_what_is_surfaced_goes_in_one_frame_ahead_of_what_is_done() -> None:
+    conversation = talk()
+    conversation.receive([deliver(message) for message in (1, 2, 3, 4)])
+    finish(conversation, 2)
+    hand_out(conversation, 2)
+    assert conversation.has_outgoing
+    assert written(conversation) == [Ack(messages=[3, 4], stage="surfaced"), Ack(messages=[1, 2])]
+    assert not conversation.has_outgoing
+
+
+def test_more_that_is_surfaced_than_one_frame_takes_is_several_frames() -> None:
+    conversation = talk()
+    count = limits.MESSAGES_MAX + 1
+    conversation.receive([deliver(message) for message in range(1, count + 1)])
+    hand_out(conversation, count)
+    assert [len(frame.messages) for frame in written(conversation) if isinstance(frame, Ack)] == [count - 1, 1]
+
+
+def test_the_nack_of_what_was_just_given_out_is_the_last_word_about_it() -> None:
+    conversation = talk()
+    conversation.receive([deliver(1)])
+    hand_out(conversation, 1)
+    ask(conversation, Nack, message=1, reason="not mine")
+    assert [type(frame) for frame in written(conversation)] == [Nack]
+
+
+def test_a_new_session_hears_what_is_in_hand() -> None:
+    conversation = talk()
+    conversation.receive([deliver(1), deliver(2)])
+    hand_out(conversation, 1)
+    assert written(conversation) == [Ack(messages=[1], stage="surfaced")]
+    conversation.lost()
+    assert go_online(conversation) == [Ack(messages=[1], stage="surfaced")]
+
+
+# -- asks and events -------------------------------------------------------------------------------------------------
+
+
+def put_ask(conversation: Talk) -> tuple[int, Caller]:
+    """An ask of bob: the id of its send, and who waits for the reply."""
+    frame = Send(id=conversation.next_id(), to="bob", body="how?", key=conversation.next_key(), expect_reply_s=60)
+    reply = Caller("reply")
+    conversation.asks.begin(frame.id, "bob", 60, reply)
+    conversation.request(frame.id, codec.encode_checked(frame), Caller("ok"), frame)
+    return frame.id, reply
+
+
+def test_the_reply_to_an_ask_is_settled_and_not_given_out() -> None:
+    conversation = talk()
+    id, caller = put_ask(conversation)
+    reply = deliver(50, reply_to=41)
+    conversation.receive([sent(id, 41), reply, deliver(51)])
+    assert list(conversation.asks.take_settled()) == [(caller, reply)]
+    assert [frame.message for frame in hand_out(conversation, 2)] == [51]
+
+
+def test_replies_are_kept_while_an_ask_may_be_at_the_relay_and_has_no_id() -> None:
+    conversation = talk(online=False)
+    put_ask(conversation)
+    conversation.deliveries.arrived(deliver(48, reply_to=40))
+    assert [frame.message for frame in hand_out(conversation, 1)] == [48]  # it has not left yet
+    go_online(conversation)
+    conversation.receive([deliver(49, reply_to=40)])
+    assert hand_out(conversation, 1) == []
+    conversation.receive([Error(re=1, code="unknown_agent", message="no bob")])
+    assert [frame.message for frame in hand_out(conversation, 1)] == [49]
+
+
+def test_a_dropped_ask_keeps_no_replies() -> None:
+    conversation = talk()
+    put_ask(conversation)
+    conversation.receive([deliver(49, reply_to=41)])
+    for open in list(conversation.asks._by_id.values()):
+        conversation.drop_ask(open)
+    assert [frame.message for frame in hand_out(conversation, 1)] == [49]
+
+
+def test_the_end_names_who_waits_for_a_reply_too() -> None:
+    conversation = talk()
+    _, reply = put_ask(conversation)
+    assert [caller.name for caller in conversation.end()] == ["ok", "reply"]
+    assert not reply.left
+
+
+def test_events_go_to_each_feed_and_to_the_deliveries() -> None:
+    conversation = talk()
+    feed = Feed()
+    conversation.feeds.add(feed)
+    replaced = Event(event="superseded", at=1, message=1, by=2)
+    conversation.receive([deliver(1), replaced])
+    assert feed.take() is replaced
+    assert hand_out(conversation, 1) == []
+
+
+def test_a_refused_subscription_is_not_renewed() -> None:
+    conversation = talk()
+    id, _ = ask(conversation, Subscribe, events=["presence"])
+    conversation.receive([Error(re=id, code="forbidden", message="no")])
+    conversation.lost()
+    assert go_online(conversation) == []
+    assert conversation.complaints == []  # the caller was told
+
+
+def test_subscriptions_are_renewed_ahead_of_what_is_asked_again() -> None:
+    conversation = talk()
+    id, _ = ask(conversation, Subscribe, events=["receipt"])
+    conversation.receive([Ok(re=id)])
+    ask(conversation, Unsubscribe, events=["receipt"])
+    conversation.lost()
+    renewal, again = go_online(conversation)
+    assert isinstance(renewal, Subscribe)
+    assert isinstance(again, Unsubscribe)
+    conversation.receive([Ok(re=renewal.id), Ok(re=again.id)])
+    conversation.lost()
+    assert go_online(conversation) == []
 
 
 def test_acks_made_while_offline_leave_after_the_next_register() -> None:

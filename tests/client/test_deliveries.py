@@ -1,3 +1,5 @@
+import pytest
+
 from relay_client.deliveries import HANDLED_MIN, Deliveries
 from relay_proto.frames import Deliver
 from tests.client.scripted import deliver
@@ -168,3 +170,167 @@ def test_the_last_handled_messages_are_remembered_and_not_many_more() -> None:
     assert len(deliveries.take_acks()) == count
     assert given(deliveries, deliver(count), deliver(count - HANDLED_MIN + 1)) == []
     assert given(deliveries, deliver(1)) != []
+
+
+# -- surfaced --------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_given_out_and_is_not_settled_is_told_as_surfaced_once() -> None:
+    deliveries = Deliveries()
+    given(deliveries, deliver(1), deliver(2, claimable=True))
+    assert deliveries.has_acks
+    assert deliveries.take_surfaced() == [1, 2]
+    assert deliveries.take_surfaced() == []
+    assert not deliveries.has_acks
+
+
+def test_what_waits_is_not_surfaced() -> None:
+    deliveries = Deliveries()
+    deliveries.arrived(deliver(1))
+    assert deliveries.take_surfaced() == []
+
+
+def test_done_says_more_than_surfaced() -> None:
+    deliveries = Deliveries()
+    first, _ = given(deliveries, deliver(1), deliver(2))
+    deliveries.done(first)
+    assert deliveries.take_surfaced() == [2]
+    assert deliveries.take_acks() == [1]
+
+
+def test_what_was_nacked_or_given_back_is_not_surfaced_afterwards() -> None:
+    deliveries = Deliveries()
+    first, *_ = given(deliveries, deliver(1), deliver(2), deliver(3, claimable=True), deliver(4, claimable=True))
+    deliveries.gave_up(first)
+    deliveries.nacked(2)
+    deliveries.claim_begun(3, fence=1)
+    deliveries.given_back(3, fence=1)
+    deliveries.claim_refused(4)
+    assert deliveries.take_surfaced() == []
+
+
+def test_the_next_offer_is_not_surfaced_by_the_one_before() -> None:
+    deliveries = Deliveries()
+    given(deliveries, deliver(1, claimable=True))
+    deliveries.claim_begun(1, fence=1)
+    deliveries.given_back(1, fence=1)
+    deliveries.arrived(deliver(1, claimable=True, attempt=2))
+    assert deliveries.take_surfaced() == []
+    given(deliveries)
+    assert deliveries.take_surfaced() == [1]
+
+
+def test_what_the_consumer_has_told_by_himself_is_not_told_again() -> None:
+    deliveries = Deliveries()
+    given(deliveries, deliver(1), deliver(2))
+    deliveries.acked([1], "surfaced")
+    assert deliveries.take_surfaced() == [2]
+
+
+def test_a_new_session_is_told_what_is_in_hand_and_nothing_else() -> None:
+    deliveries = Deliveries()
+    first, *_ = given(deliveries, deliver(1), deliver(2), deliver(3, claimable=True))
+    deliveries.claim_begun(3, fence=1)
+    deliveries.done(first)
+    deliveries.arrived(deliver(4))
+    assert deliveries.take_surfaced() == [2, 3]
+    deliveries.registered()
+    assert deliveries.take_surfaced() == [2, 3]
+
+
+# -- superseded ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", [2, None])
+def test_what_was_taken_back_before_anyone_saw_it_is_gone_without_an_ack(by: int | None) -> None:
+    deliveries = Deliveries()
+    deliveries.arrived(deliver(1))
+    deliveries.withdrawn(1, by=by)
+    assert given(deliveries, deliver(2)) != []
+    assert deliveries.superseded_by(1) is None
+    assert (deliveries.take_acks(), deliveries.take_surfaced()) == ([], [2])
+
+
+def test_what_is_in_hand_stays_and_is_marked_until_it_is_settled() -> None:
+    deliveries = Deliveries()
+    first, second = given(deliveries, deliver(1), deliver(2))
+    deliveries.withdrawn(1, by=5)
+    deliveries.withdrawn(9, by=6)
+    assert (deliveries.superseded_by(1), deliveries.superseded_by(2), deliveries.superseded_by(9)) == (5, None, None)
+    deliveries.done(first)
+    assert deliveries.take_acks() == [1]
+    deliveries.withdrawn(second.message, by=7)
+    assert (deliveries.superseded_by(1), deliveries.superseded_by(2)) == (None, 7)
+
+
+def test_what_is_over_while_it_is_in_hand_stays_there() -> None:
+    deliveries = Deliveries()
+    (frame,) = given(deliveries, deliver(1))
+    deliveries.withdrawn(1, by=None)
+    assert deliveries.superseded_by(1) is None
+    deliveries.done(frame)
+    assert deliveries.take_acks() == [1]
+
+
+def test_what_was_taken_back_may_be_offered_again() -> None:
+    deliveries = Deliveries()
+    deliveries.arrived(deliver(1, claimable=True))
+    deliveries.withdrawn(1, by=None)
+    again = deliver(1, claimable=True, attempt=2)
+    assert given(deliveries, again) == [again]
+
+
+def test_work_that_was_replaced_while_it_was_held_is_not_offered_again_by_an_older_copy() -> None:
+    deliveries = Deliveries()
+    given(deliveries, deliver(1, claimable=True))
+    deliveries.claim_begun(1, fence=1)
+    deliveries.arrived(deliver(1, claimable=True, attempt=2))
+    deliveries.withdrawn(1, by=5)
+    deliveries.lost(1, fence=1)
+    assert given(deliveries) == []
+
+
+# -- replies ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_reply_that_is_taken_does_not_come_out_and_is_settled_like_any_other() -> None:
+    deliveries, reply = Deliveries(), deliver(2, reply_to=9)
+    for frame in (deliver(1), reply, deliver(3)):
+        deliveries.arrived(frame)
+    deliveries.take_replies(lambda frame: frame.reply_to == 9)
+    assert [frame.message for frame in given(deliveries, deliver(2, reply_to=9, attempt=2))] == [1, 3]
+    deliveries.done(reply)
+    assert deliveries.take_acks() == [2]
+    assert given(deliveries, deliver(2, reply_to=9, attempt=3)) == []
+    assert deliveries.take_acks() == [2]
+
+
+def test_what_was_settled_is_not_taken_as_a_reply() -> None:
+    deliveries = Deliveries()
+    deliveries.arrived(deliver(1, reply_to=9))
+    deliveries.acked([1], "done")
+    deliveries.take_replies(lambda frame: pytest.fail(f"{frame} is settled"))
+    assert given(deliveries) == []
+
+
+def test_a_reply_that_nobody_saw_is_put_back_ahead_of_all() -> None:
+    deliveries, reply = Deliveries(), deliver(1, reply_to=9)
+    deliveries.arrived(reply)
+    deliveries.arrived(deliver(2))
+    deliveries.take_replies(lambda frame: frame is reply)
+    deliveries.put_back(reply)
+    assert [frame.message for frame in given(deliveries)] == [1, 2]
+    deliveries.done(reply)
+    deliveries.put_back(reply)
+    assert given(deliveries) == []
+
+
+def test_while_replies_are_kept_nothing_passes_them() -> None:
+    deliveries = Deliveries()
+    deliveries.keeps_replies = True
+    frames = (deliver(1), deliver(2, reply_to=9, intent="ack"), deliver(3, reply_to=9), deliver(4))
+    assert [frame.message for frame in given(deliveries, *frames)] == [1, 2]
+    assert deliveries.has_waiting
+    deliveries.keeps_replies = False
+    assert [frame.message for frame in given(deliveries)] == [3, 4]
+    assert deliveries.take_surfaced() == [1, 2, 3, 4]

@@ -1,7 +1,7 @@
 import pytest
 
 from relay_client import Replaced, Unreachable
-from relay_client.ending import may_try_again, verdict
+from relay_client.ending import backoff_s, may_try_again, verdict
 from relay_proto.errors import BadFrame, RelayError, TooLarge, Unauthorized, Unavailable
 from relay_proto.frames import Bye, Error
 
@@ -34,3 +34,10 @@ def test_only_what_may_pass_is_tried_again() -> None:
     assert may_try_again(Unavailable("starting"))
     assert not may_try_again(Unreachable("no relay", detail={"permanent": True}))
     assert not may_try_again(Unauthorized("no"))
+
+
+def test_the_backoff_grows_is_jittered_and_has_an_end() -> None:
+    for attempt, most in ((0, 0.1), (1, 0.2), (3, 0.8), (7, 10.0), (10_000, 10.0)):
+        waits = [backoff_s(attempt) for _ in range(200)]
+        assert 0 <= min(waits) < most / 4
+        assert most * 3 / 4 < max(waits) <= most

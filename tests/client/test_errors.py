@@ -1,4 +1,4 @@
-from relay_client.errors import Replaced, Unreachable, reason_for, refused, same_again
+from relay_client.errors import Replaced, ReplyOverdue, ReplyRefused, Unreachable, reason_for, refused, same_again
 from relay_proto.errors import BadRequest, RelayError, TooLarge
 from relay_proto.frames import FieldRefused
 
@@ -15,6 +15,22 @@ def test_a_copy_of_an_error_says_the_same_and_is_another_object() -> None:
 def test_only_unreachable_is_worth_another_try() -> None:
     assert Unreachable.retryable
     assert not Replaced.retryable
+
+
+def test_an_overdue_reply_is_a_timeout_and_a_typed_error() -> None:
+    error = ReplyOverdue("no reply", detail={"message": 41, "agent": "bob", "stage": "pushed", "status_at": 5})
+    assert isinstance(error, TimeoutError)
+    assert (str(error), error.code, error.message) == ("no reply", "reply_overdue", "no reply")
+    assert (error.ask, error.agent, error.stage, error.stage_at) == (41, "bob", "pushed", None)
+    assert (error.status, error.status_at) == (None, 5)
+    copy = same_again(error)
+    assert isinstance(copy, ReplyOverdue)
+    assert (str(copy), copy.agent) == ("no reply", "bob")
+
+
+def test_a_refused_reply_says_who_and_why() -> None:
+    error = ReplyRefused("no", detail={"message": 41, "agent": "bob", "stage": "nacked", "reason": "not mine"})
+    assert (error.ask, error.agent, error.stage, error.reason) == (41, "bob", "nacked", "not mine")
 
 
 def test_a_reason_is_type_and_text_within_its_limit() -> None:

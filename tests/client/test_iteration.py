@@ -38,6 +38,27 @@ async def test_the_acks_of_a_quick_loop_are_joined(relay: ScriptedRelay) -> None
         assert await peer.next(Ack) == Ack(messages=list(range(1, 50)))
 
 
+async def test_a_message_is_surfaced_when_the_loop_gives_it_out(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer):
+        await peer.say(deliver(1), deliver(2, claimable=True), deliver(3))
+        loop = aiter(agent)
+        await anext(loop)
+        assert await peer.batch() == [Ack(messages=[1], stage="surfaced")]
+        await anext(loop)
+        assert await peer.batch() == [Ack(messages=[2], stage="surfaced"), Ack(messages=[1])]
+
+
+async def test_what_a_quick_loop_deals_with_is_not_surfaced_as_well(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer), running(_quick(agent)):
+        await peer.say(*(deliver(message) for message in range(1, 51)))
+        assert await peer.batch() == [Ack(messages=list(range(1, 51)))]
+
+
+async def _quick(agent: Agent) -> None:
+    async for _ in agent:
+        pass
+
+
 async def test_a_clean_exit_acks_what_was_in_hand(relay: ScriptedRelay) -> None:
     async with relay.agent() as (agent, peer):
         await peer.say(deliver(1))

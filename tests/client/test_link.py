@@ -5,24 +5,10 @@ import pytest
 import relay_client
 from relay_client import Agent, Disconnected, Replaced, requests
 from relay_client import link as module
-from relay_client.link import backoff_s
-from relay_proto import codec, limits
+from relay_proto import limits
 from relay_proto.errors import BadFrame, Unauthorized
-from relay_proto.frames import Ack, Bye, Claim, Error, Heartbeat, Ok, Register, RelayFrame, Release, Send
-from tests.client.scripted import WAIT_S, ScriptedRelay, deliver, running, sent
-
-
-def test_the_backoff_grows_is_jittered_and_has_an_end() -> None:
-    for attempt, most in ((0, 0.1), (1, 0.2), (3, 0.8), (7, 10.0), (10_000, 10.0)):
-        waits = [backoff_s(attempt) for _ in range(200)]
-        assert 0 <= min(waits) < most / 4
-        assert most * 3 / 4 < max(waits) <= most
-
-
-def hear(agent: Agent, *frames: RelayFrame) -> None:
-    """Let the client receive frames in this very moment."""
-    agent._link.message_received(codec.join_frames([codec.encode_frame(frame) for frame in frames]))
-
+from relay_proto.frames import Ack, Bye, Claim, Error, Heartbeat, Ok, Register, Release, Send
+from tests.client.scripted import WAIT_S, ScriptedRelay, deliver, hear, running, sent
 
 # -- writing ---------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 from typing import Any
 
 from relay_client.message import Message, Page, Receipt
-from relay_proto.frames import Ack, Nack, Ok, Send
+from relay_proto.frames import Ack, Event, Nack, Ok, Send
 from tests.client.scripted import ScriptedRelay, deliver, running, sent
 
 
@@ -26,16 +26,36 @@ def test_headers_are_a_map_even_when_there_are_none() -> None:
 
 def test_receipts_and_pages_say_what_they_hold() -> None:
     assert repr(Receipt(7, 3, 2, 1, True, "k")) == "Receipt(7, thread=3, 1/2 online, duplicate)"
+    assert repr(Receipt(7, 3, 2, 1, False, "k", ["bob"])) == "Receipt(7, thread=3, 1/2 online, full: bob)"
     assert repr(Page([1, 2], "b")) == "Page(2 items, next='b')"
+
+
+def test_a_message_carries_what_the_wire_carries() -> None:
+    fields: dict[str, Any] = {"priority": 9, "expires_at": 5, "supersedes": 3, "caused_by": 2, "reply_by_at": 6}
+    given = message(**fields)
+    assert {name: getattr(given, name) for name in fields} == fields
+    assert {getattr(message(), name) for name in fields} == {None}
+
+
+async def test_a_message_in_hand_shows_which_one_replaced_it(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer):
+        await peer.say(deliver(7), deliver(8))
+        received = await agent.receive(5)
+        assert received.superseded_by is None
+        await peer.say(Event(event="superseded", at=1, message=7, by=9), deliver(9, supersedes=7))
+        assert (await agent.receive(5)).message == 8
+        assert (await agent.receive(5)).supersedes == 7
+        assert received.superseded_by == 9
 
 
 async def test_a_reply_goes_to_the_sender_and_names_the_message(relay: ScriptedRelay) -> None:
     async with relay.agent() as (agent, peer):
         await peer.say(deliver(7))
         received = await agent.receive(5)
-        async with running(received.reply("yes", subject="re", timeout_s=5)) as reply:
+        async with running(received.reply("yes", subject="re", priority=9, caused_by=3, timeout_s=5)) as reply:
             frame = await peer.next(Send)
             assert (frame.to, frame.body, frame.reply_to, frame.subject) == ("bob", "yes", 7, "re")
+            assert (frame.priority, frame.caused_by) == (9, 3)
             await peer.say(sent(frame.id, 8))
             assert (await reply).message == 8
 

@@ -1,12 +1,22 @@
+from typing import Any
+
+import pytest
+
+from relay_proto.errors import BadRequest
 from relay_proto.frames import (
     AgentCard,
     Agents,
     DeliveryState,
+    Explanation,
     GetMessage,
     Inbox,
     Ok,
+    Owed,
+    OwedReply,
     Receipts,
     StoredMessage,
+    Thread,
+    Why,
 )
 from tests.client.scripted import ScriptedRelay, exchange, running
 
@@ -44,3 +54,28 @@ async def test_an_inbox_page_is_typed_and_says_where_the_next_begins(relay: Scri
 
 async def test_one_message_is_typed(relay: ScriptedRelay) -> None:
     assert await exchange(relay, lambda a: a.message(7), GetMessage(id=1, message=7), {"item": STORED}) == STORED
+
+
+async def test_a_thread_page_is_typed_and_says_where_the_next_begins(relay: ScriptedRelay) -> None:
+    page = await exchange(
+        relay, lambda a: a.thread(7, 1, 3), Thread(id=1, thread=7, limit=1, after=3), {"items": [STORED], "next": 7}
+    )
+    assert (page.items, page.next) == ([STORED], 7)
+
+
+async def test_what_is_owed_is_typed(relay: ScriptedRelay) -> None:
+    owed = OwedReply(message=7, asker="alice", agent="bob", asked_at=1, reply_by_at=2, status="busy")
+    assert await exchange(relay, lambda a: a.owed(), Owed(id=1), {"items": [owed]}) == [owed]
+    assert await exchange(relay, lambda a: a.owed("bob"), Owed(id=1, agent="bob"), {}) == []
+
+
+async def test_why_is_answered_in_sentences(relay: ScriptedRelay) -> None:
+    why = Explanation(about="message 7", sentences=["It waits for bob."], since_at=5, waits_for=["bob"])
+    assert await exchange(relay, lambda a: a.why(message=7), Why(id=1, message=7), {"item": why}) == why
+
+
+@pytest.mark.parametrize("about", [{}, {"agent": "bob", "message": 7}])
+async def test_why_is_about_one_thing(relay: ScriptedRelay, about: dict[str, Any]) -> None:
+    async with relay.agent() as (agent, _):
+        with pytest.raises(BadRequest, match="about one thing"):
+            await agent.why(**about)

@@ -2,8 +2,10 @@ import pytest
 
 from relay_proto.frames import (
     Ack,
+    Bye,
+    Event,
 )
-from tests.client.scripted import WAIT_S, ScriptedRelay, deliver
+from tests.client.scripted import WAIT_S, ScriptedRelay, deliver, hear
 
 
 async def test_receive_gives_one_message_and_acks_nothing(relay: ScriptedRelay) -> None:
@@ -12,6 +14,24 @@ async def test_receive_gives_one_message_and_acks_nothing(relay: ScriptedRelay) 
         assert [(await agent.receive(WAIT_S)).message, (await agent.receive(WAIT_S)).message] == [1, 2]
         await agent.close()
         assert [frame for frame in await peer.rest() if isinstance(frame, Ack)] == []
+
+
+async def test_a_message_that_is_received_is_surfaced(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer):
+        await peer.say(deliver(1), deliver(2))
+        await agent.receive(WAIT_S)
+        assert await peer.batch() == [Ack(messages=[1], stage="surfaced")]
+
+
+async def test_what_waits_here_and_was_replaced_is_not_given_out(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer):
+        await peer.say(deliver(1), deliver(2))
+        await agent.receive(WAIT_S)
+        hear(agent, Event(event="superseded", at=1, message=2, by=3), deliver(3, supersedes=2))
+        assert (await agent.receive(WAIT_S)).message == 3
+        await agent.close()
+        assert [type(frame) for frame in await peer.rest()] == [Bye]
+        assert peer.surfaced == [1, 3]
 
 
 async def test_receive_gives_up_after_its_time(relay: ScriptedRelay) -> None:

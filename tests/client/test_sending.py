@@ -37,6 +37,12 @@ from tests.client.scripted import WAIT_S, ScriptedRelay, running, sent
         ({"channel": "a b"}, BadRequest, "channel is 'a b'"),
         ({"claimable": "yes"}, BadRequest, "claimable is 'yes'"),
         ({"priority": 10}, BadRequest, "priority is 10"),
+        ({"caused_by": 0}, BadRequest, "caused_by is 0"),
+        ({"offer_s": 0.5}, BadRequest, "offer_s is 0.5"),
+        ({"ttl_s": 0}, BadRequest, "ttl_s is 0"),
+        ({"ttl_s": 5, "delay_s": 5}, BadRequest, "over before it is due"),
+        ({"delay_s": -1}, BadRequest, "delay_s is -1"),
+        ({"expect_reply_s": 0}, BadRequest, "expect_reply_s is 0"),
     ],
 )
 async def test_a_send_with_a_bad_argument_sends_nothing_and_leaves_nothing_open(
@@ -53,8 +59,8 @@ async def test_a_send_with_a_bad_argument_sends_nothing_and_leaves_nothing_open(
 async def test_a_send_carries_what_it_was_given_and_gives_back_a_receipt(relay: ScriptedRelay) -> None:
     options: dict[str, Any] = {
         "subject": "s", "channel": "c", "thread": 3, "reply_to": 4, "intent": "request", "content_type": "text/plain",
-        "headers": {"a": "b"}, "key": "k", "claimable": True, "hold": True, "ttl_s": 1.5, "delay_s": 2, "priority": 9,
-        "supersedes": 5, "expect_reply_s": 60,
+        "headers": {"a": "b"}, "key": "k", "claimable": True, "hold": True, "ttl_s": 2.5, "delay_s": 2, "priority": 9,
+        "supersedes": 5, "caused_by": 6, "offer_s": 7,
     }  # fmt: skip
     async with relay.agent() as (agent, peer), running(agent.send("cap:review", b"\x00", **options)) as call:
         frame = await peer.next(Send)
@@ -62,7 +68,36 @@ async def test_a_send_carries_what_it_was_given_and_gives_back_a_receipt(relay: 
         await peer.say(Ok(re=frame.id, message=9, thread=3, recipients=4, online=2))
         receipt = await call
         assert (receipt.message, receipt.thread, receipt.recipients, receipt.online) == (9, 3, 4, 2)
-        assert (receipt.duplicate, receipt.key) == (False, "k")
+        assert (receipt.duplicate, receipt.key, receipt.full, receipt.note) == (False, "k", [], None)
+
+
+async def test_a_receipt_says_who_had_no_room_and_what_the_relay_notes(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer), running(agent.send("cap:review", "x")) as call:
+        frame = await peer.next(Send)
+        await peer.say(Ok(re=frame.id, message=9, thread=9, recipients=1, online=0, full=["bob"], note="not of yours"))
+        receipt = await call
+        assert (receipt.full, receipt.note) == (["bob"], "not of yours")
+
+
+async def test_a_send_that_is_owed_a_reply_blocks_nobody(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer), running(agent.send("bob", "x", expect_reply_s=60)):
+        frame = await peer.next(Send)
+        assert (frame.expect_reply_s, frame.waits) == (60, False)
+
+
+async def test_what_is_scheduled_is_a_message_to_oneself(relay: ScriptedRelay) -> None:
+    options: dict[str, Any] = {"subject": "s", "key": "k", "delay_s": 90, "supersedes": 5, "headers": {"a": "b"}}
+    async with relay.agent() as (agent, peer), running(agent.schedule("wake up", **options)) as call:
+        frame = await peer.next(Send)
+        assert frame == Send(id=frame.id, to="alice", body="wake up", **options)
+        await peer.say(sent(frame.id, 9))
+        assert (await call).message == 9
+
+
+async def test_a_message_to_oneself_has_a_time(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, _):
+        with pytest.raises(BadRequest, match="delay_s is -1"):
+            await agent.schedule("wake up", delay_s=-1)
 
 
 async def test_a_refused_send_raises_the_typed_error_with_its_details(relay: ScriptedRelay) -> None:

@@ -20,9 +20,11 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "sender": st.none(),  # `from`: supplied only to be refused
     "items": st.lists(st.dictionaries(st.text(max_size=8), st.integers(0, 2**63 - 1), max_size=3), max_size=3),
     "detail": st.dictionaries(st.text(max_size=8), OPAQUE | st.integers(0, 9), max_size=3),
+    "ttl_s": st.none() | st.integers(1, 2_592_000) | st.floats(0.001, 2_592_000),
+    "expect_reply_s": st.none() | st.integers(1, 604_800) | st.floats(0.001, 604_800),
     "item": st.dictionaries(st.text(max_size=8), OPAQUE, max_size=3),
 }
-"""Fields whose type says Any; what they may hold is said in words."""
+"""Fields whose type says too little; what they may hold is said in words."""
 
 target_texts = st.one_of(
     st.from_regex(AGENT_PATTERN),
@@ -90,6 +92,10 @@ def values(kind: inspect.Type) -> st.SearchStrategy[Any]:
     raise AssertionError(f"no strategy for {kind}")
 
 
+CHECKED = ("ttl_s", "expect_reply_s")
+"""Durations whose limits stand in a check."""
+
+
 def says_any(kind: inspect.Type) -> bool:
     """True when somewhere in the type stands Any."""
     match kind:
@@ -110,7 +116,7 @@ def frames_of(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
     needed: dict[str, st.SearchStrategy[Any]] = {}
     optional: dict[str, st.SearchStrategy[Any]] = {}
     for field in info.fields:
-        strategy = SPECIAL[field.name] if says_any(field.type) else values(field.type)
+        strategy = SPECIAL[field.name] if says_any(field.type) or field.name in CHECKED else values(field.type)
         if (kind, field.name) == (Will, "to"):
             strategy = target_texts  # a will is checked when it is made: nobody is there to hear it later
         (needed if field.required else optional)[field.name] = strategy

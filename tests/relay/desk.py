@@ -39,6 +39,15 @@ class Desk:
     async def close(self) -> None:
         await self.store.close()
 
+    async def restart(self, down_s: float = 0.0) -> None:
+        """The daemon ends, and another one begins over the same folder after `down_s`. Sessions and memory are gone."""
+        await self.store.close()
+        self.now += down_s
+        self.store = SQLiteStore(self.store.folder)
+        self.deadlines = Deadlines()
+        self.broker = Broker(self.deadlines, quotas=self.broker.quotas)
+        await self.open()
+
     def connect(self) -> Session:
         self.connections += 1
         return Session(f"s{self.connections}", None, True)
@@ -81,6 +90,12 @@ class Desk:
         await self.say(session, Register(id=0, agent=name, **fields))
         return session
 
+    async def ledger(self, message: int) -> dict[str, str]:
+        """What the store has of each delivery of a message: its stage, and the reason behind a colon."""
+        (found,) = await self.store.look_up([ask.DeliveriesOf(None, 0, message)], self.now_ms)
+        assert isinstance(found, list), found
+        return {state.agent: state.stage + (f": {state.reason}" if state.reason else "") for state in found}
+
     @staticmethod
     def heard(session: Session) -> list[dict[str, Any]]:
         """The frames that the session has to say, as plain maps; then it has none."""
@@ -89,7 +104,7 @@ class Desk:
 
 
 def kinds(frames: list[dict[str, Any]]) -> list[str]:
-    """What came, in short: ok, deliver 7 (attempt 2), error claimed."""
+    """What came, in short: ok, deliver 7 (attempt 2), error claimed, reply.gone 7 ben."""
     out = []
     for frame in frames:
         match frame["op"]:
@@ -97,6 +112,9 @@ def kinds(frames: list[dict[str, Any]]) -> list[str]:
                 out.append(f"deliver {frame['message']}" + (f" #{frame['attempt']}" if frame["attempt"] > 1 else ""))
             case "error":
                 out.append(f"error {frame['code']}")
+            case "event":
+                about = " ".join(str(frame[part]) for part in ("message", "agent") if part in frame)
+                out.append(f"{frame['event']} {about}".rstrip())
             case op:
                 out.append(op)
     return out

@@ -151,15 +151,6 @@ async def test_an_ack_of_an_inform_is_pointless(desk: Desk) -> None:
     assert kinds(heard)[-1] == "error pointless_ack"
 
 
-async def test_fields_that_this_version_does_not_serve_are_refused_by_name(desk: Desk) -> None:
-    ada = await desk.agent("ada")
-    for field, value in {"ttl_s": 5, "delay_s": 1.5, "priority": 3, "supersedes": 1, "expect_reply_s": 9}.items():
-        fields: dict[str, Any] = {"to": "ada", "body": "x", field: value}
-        (error,) = await desk.say(ada, Send(id=1, **fields))
-        assert error["code"] == "bad_request"
-        assert f"{field} is {value}" in error["message"]
-
-
 async def test_acks_are_idempotent_and_name_what_is_not_in_the_inbox(desk: Desk) -> None:
     ada, bob = await desk.agent("ada"), await desk.agent("bob")
     await desk.say(ada, Send(id=1, to="bob", body="x"))

@@ -1,6 +1,6 @@
 """directory.py: the agents the relay knows, and the indexes they are found by."""
 
-from relay_server.directory import Directory
+from relay_server.directory import COMPARISONS_MAX, HUMAN_TAG, Directory
 
 
 def make(*names: str) -> Directory:
@@ -41,6 +41,43 @@ def test_a_label_suggests_the_agent_that_carries_it() -> None:
     directory = make("agent-7")
     directory.describe(directory.ensure("agent-7"), "Backend", (), (), ())
     assert directory.suggestions("Backend") == ["agent-7"]
+
+
+def test_a_visitor_is_known_by_name_and_stands_in_no_list_until_it_registers() -> None:
+    directory = make("a")
+    visitor = directory.visit("b")
+    assert (directory.names(), directory.get("b")) == (["a"], visitor)
+    assert directory.suggestions("bb") == ["b"]
+    assert directory.ensure("b") is visitor
+    assert directory.names() == ["a", "b"]
+    assert directory.visit("a").visitor is False, "an agent that visits as well stays one"
+
+
+def test_a_pruned_agent_is_in_no_group_and_keeps_its_name() -> None:
+    directory = make("a", "b")
+    agent = directory.ensure("a")
+    directory.describe(agent, "Ada", ("red",), ("review",), ("ops",))
+    directory.prune(agent)
+    assert directory.names() == ["b"]
+    assert (directory.by_tag, directory.by_cap, directory.by_label, directory.by_channel) == ({}, {}, {}, {})
+    assert directory.get("a") is agent
+    directory.ensure("a")
+    assert directory.names() == ["a", "b"]
+
+
+def test_the_word_of_a_person_is_known_by_its_tag() -> None:
+    directory = make("a", "b")
+    directory.describe(directory.ensure("a"), None, ("red", HUMAN_TAG), (), ())
+    assert (directory.ensure("a").is_human, directory.ensure("b").is_human) == (True, False)
+
+
+def test_only_so_many_names_are_compared_for_one_message_and_long_ones_never() -> None:
+    directory = make("builder")
+    assert [directory.suggestions("bulider") for _ in range(COMPARISONS_MAX + 1)] == [["builder"]] * COMPARISONS_MAX + [
+        []
+    ]
+    directory.suggestions_left = COMPARISONS_MAX
+    assert directory.suggestions("builder" + "x" * 42) == []
 
 
 def test_suggestions_stay_few_among_many_agents() -> None:

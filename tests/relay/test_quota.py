@@ -3,12 +3,15 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay_proto import limits as wire_limits
 from relay_proto.errors import RateLimited
 from relay_server.quota import ASKED_S, MEASURED_S, RECENT_S, Limits, Rates, Room, Rooms, inbox_full
+
+# Failures print a @reproduce_failure line; `pytest --hypothesis-seed=N` repeats a whole run.
+quick = settings(deadline=None, database=None, print_blob=True)
 
 BOOT = 1_000_000.7
 """Where the clock of these tests begins: a machine that has been up for days, and no round number."""
@@ -97,6 +100,7 @@ def test_a_token_is_back_after_its_share_of_the_minute_and_not_a_moment_earlier(
     assert [talk.group("ada") is None for _ in range(11)] == [True] * 10 + [False]
 
 
+@quick
 @given(
     st.integers(1, 500),
     st.floats(0, 1e7),
@@ -178,6 +182,13 @@ def test_a_stream_in_one_direction_is_no_loop() -> None:
     assert all(talk.direct("cyd", "cyd") is None for _ in range(100))
 
 
+def test_silence_saves_up_no_more_than_a_minutes_exchanges() -> None:
+    talk = Talk(pair_per_minute=4)
+    assert talk.exchanges(2) == 2
+    talk.now += 3600.0
+    assert talk.exchanges(9) == 4
+
+
 def test_each_pair_has_its_own_number() -> None:
     talk = Talk(pair_per_minute=4)
     assert talk.exchanges(9, "ada", "bob") == 4
@@ -253,6 +264,17 @@ def test_who_has_not_spoken_for_minutes_is_forgotten() -> None:
     talk.now += RECENT_S
     talk.rates.forget(talk.now)
     assert len(talk.rates) == 0
+
+
+def test_who_has_used_up_its_minute_is_remembered_until_it_is_over() -> None:
+    talk = Talk(group_per_minute=1, pair_per_minute=1)
+    assert talk.group("ada") is None
+    assert talk.exchanges(1, "ada", "bob") == 1
+    for silence_s in range(0, 60, 4):
+        talk.now = BOOT + silence_s
+        talk.rates.forget(talk.now)
+    assert talk.rates.refusal("ada", None, True, False, BOOT + 59.9) is not None
+    assert talk.rates.refusal("bob", "ada", False, False, BOOT + 59.9) is not None
 
 
 @pytest.mark.parametrize("every_s", [0.1, 20.0, RECENT_S])
@@ -346,6 +368,20 @@ def test_an_inbox_whose_acks_may_have_freed_bytes_is_measured_and_not_refused() 
     assert inboxes.take("ada", 1, BOOT) is Room.FULL
 
 
+def test_an_ack_of_nothing_makes_no_room() -> None:
+    inboxes = rooms(bytes_max=100)
+    inboxes.measured("ada", 2, 100, BOOT)
+    inboxes.acked("ada", 0)
+    assert inboxes.take("ada", 10, BOOT) is Room.FULL
+
+
+def test_no_ack_makes_more_room_than_there_is() -> None:
+    inboxes = rooms(messages_max=2)
+    inboxes.measured("ada", 1, 1, BOOT)
+    inboxes.acked("ada", 3)
+    assert [inboxes.take("ada", 1, BOOT) for _ in range(3)] == [Room.OK, Room.OK, Room.FULL]
+
+
 def test_a_consumer_that_keeps_up_is_never_measured_again() -> None:
     inboxes = rooms(messages_max=5, bytes_max=100)
     inboxes.measured("ada", 0, 0, BOOT)
@@ -382,28 +418,14 @@ def test_a_bound_that_may_count_what_was_refused_is_measured_and_refuses_nobody(
     assert inboxes.take("ada", 1, BOOT) is Room.FULL
 
 
-def test_a_measure_that_never_comes_is_given_up_after_a_minute() -> None:
-    inboxes = rooms(messages_max=5)
+@pytest.mark.parametrize(("asked_again_s", "found"), [(ASKED_S - 0.001, 3), (ASKED_S, 2)])
+def test_a_measure_that_never_comes_is_given_up_after_a_minute(asked_again_s: float, found: int) -> None:
+    inboxes = rooms(messages_max=3)
     assert inboxes.take("ada", 1, BOOT) is Room.MEASURE  # a repeat: the store answers it without looking
-    assert inboxes.take("ada", 1, BOOT + 1) is Room.MEASURE
-    inboxes.measured("ada", 1, 1, BOOT + 1)
-    assert inboxes.held("ada") == (2, 2)  # at most: the second is taken for one that is still to come
-    inboxes.take("ada", 1, BOOT + 1)
-    inboxes.acked("ada", 3)
-    inboxes.measured("ada", 0, 0, BOOT + 1 + ASKED_S - 0.001)
-    assert inboxes.held("ada") == (1, 1)
-    inboxes.measured("ada", 0, 0, BOOT + 1 + ASKED_S)
-    assert inboxes.held("ada") == (0, 0)
-
-
-def test_asking_again_after_a_minute_begins_afresh_too() -> None:
-    inboxes = rooms(messages_max=2)
-    assert inboxes.take("ada", 1, BOOT) is Room.MEASURE
-    assert inboxes.take("ada", 1, BOOT + ASKED_S) is Room.MEASURE
-    inboxes.measured("ada", 1, 1, BOOT + ASKED_S)
-    assert inboxes.held("ada") == (1, 1)
-    assert inboxes.take("ada", 1, BOOT + ASKED_S) is Room.OK
-    assert inboxes.take("ada", 1, BOOT + ASKED_S) is Room.FULL
+    assert inboxes.take("ada", 1, BOOT + asked_again_s) is Room.MEASURE
+    inboxes.measured("ada", 2, 2, BOOT + asked_again_s)
+    assert inboxes.held("ada") == (found, found)  # at most: one may be still to come
+    assert inboxes.take("ada", 1, BOOT + asked_again_s) is (Room.OK if found == 2 else Room.MEASURE)
 
 
 def test_what_came_in_unasked_is_counted_where_the_inbox_is_known() -> None:
@@ -416,6 +438,7 @@ def test_what_came_in_unasked_is_counted_where_the_inbox_is_known() -> None:
     assert inboxes.take("ada", 1, BOOT) is Room.FULL
 
 
+@quick
 @given(st.data())
 def test_memory_never_lets_one_message_too_many_in(data: st.DataObject) -> None:
     """Against a store that decides in order, and whose answers come when the next turn is already being asked for."""

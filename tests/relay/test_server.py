@@ -154,7 +154,7 @@ def test_a_second_daemon_on_the_same_folder_is_refused(daemon: Daemon) -> None:
 
 FAILING = """
 import sqlite3, sys
-from relay_server.store import sqlite, writes
+from relay_server.store import messages, sqlite
 from relay_server.cli import serve
 
 def fails(tx, command):
@@ -162,7 +162,7 @@ def fails(tx, command):
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_IOERR_FSYNC, "SQLITE_IOERR_FSYNC"
         raise error
-    return writes.put_message(tx, command)
+    return messages.put_message(tx, command)
 
 sqlite.APPLY[sqlite.ask.PutMessage] = fails
 serve()

@@ -48,3 +48,17 @@ def test_pushed_to_never_goes_back() -> None:
     session.push(4, b"frame")
     assert session.pushed_to == 9
     assert session.unacked == {4, 9}
+
+
+def test_what_came_by_its_priority_says_nothing_about_the_order_of_the_others() -> None:
+    session = ready(credit=5)
+    session.push(9, b"frame", ranked=True)
+    assert (session.pushed_to, session.unacked) == (0, {9})
+    session.push(4, b"frame")
+    assert session.pushed_to == 4
+
+
+def test_a_visit_is_never_refilled() -> None:
+    session = Session("s-1", None, True)
+    session.visiting = True
+    assert not session.wants_refill()

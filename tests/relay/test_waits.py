@@ -2,12 +2,13 @@
 
 import itertools
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay_server.waits import Wait, Waits
 
 # Failures print a @reproduce_failure line; `pytest --hypothesis-seed=N` repeats a whole run.
+quick = settings(deadline=None, database=None, print_blob=True)
 
 NAMES = "abcdef"
 graphs = st.lists(
@@ -63,6 +64,7 @@ def reachable(start: Wait, waits: set[Wait]) -> set[Wait]:
     return found
 
 
+@quick
 @given(graphs)
 def test_a_ring_is_found_exactly_when_the_wait_leads_to_one_that_nobody_can_end(
     graph: list[tuple[str, set[str]]],
@@ -83,6 +85,7 @@ def test_a_ring_is_found_exactly_when_the_wait_leads_to_one_that_nobody_can_end(
             assert ring[0] is wait
 
 
+@quick
 @given(graphs, st.data())
 def test_after_any_changes_the_answer_is_that_of_a_graph_built_afresh(
     graph: list[tuple[str, set[str]]], data: st.DataObject
@@ -164,6 +167,21 @@ def test_of_several_rings_the_shortest_through_the_wait_is_told() -> None:
     assert waits.ring_of(back) == [back, all_waits[2]]
 
 
+def test_the_way_round_is_the_shortest_also_where_a_longer_one_is_as_near() -> None:
+    waits, (start, to_bob, to_cyd, *_) = wait_for(
+        [("ada", {"bob", "zoe"}), ("bob", {"cyd"}), ("cyd", {"ada"}),
+         ("zoe", {"yan"}), ("yan", {"xia"}), ("xia", {"ada"})]
+    )  # fmt: skip
+    assert waits.ring_of(start) == [start, to_bob, to_cyd]
+
+
+def test_of_rings_of_one_length_the_first_by_name_is_told_and_of_one_agents_asks_the_oldest() -> None:
+    names = [f"agent-{number:02}" for number in range(30)]
+    waits, (start, *others) = wait_for([("ada", set(names)), *((name, {"ada"}) for name in names)])
+    waits.add("agent-00", {"ada"})
+    assert waits.ring_of(start) == [start, others[0]]
+
+
 def test_what_nobody_can_end_is_no_ring_but_whoever_waits_behind_it_waits_too() -> None:
     waits, (orphan, behind) = wait_for([("ada", set()), ("bob", {"ada"})])
     assert waits.ring_of(orphan) is None
@@ -171,6 +189,13 @@ def test_what_nobody_can_end_is_no_ring_but_whoever_waits_behind_it_waits_too() 
     other = waits.add("ada", {"bob"})
     assert waits.ring_of(other) == [other, behind]
     assert waits.ring_of(orphan) is None
+
+
+def test_a_dead_end_on_the_way_hides_no_ring() -> None:
+    waits, (_, _, to_two, back, outside) = wait_for(
+        [("eve", set()), ("bob", {"eve"}), ("bob", {"eve", "fay"}), ("fay", {"bob"}), ("ada", {"bob"})]
+    )
+    assert waits.ring_of(outside) == [to_two, back]
 
 
 def test_a_claim_narrows_a_wait_to_its_holder_and_an_offer_widens_it_again() -> None:
@@ -203,6 +228,12 @@ def test_a_wait_that_ended_blocks_nobody_and_ends_only_once() -> None:
     assert waits.ring_of(first) is None
     assert waits.of(7) is None
     assert len(waits) == 1
+
+
+def test_a_wait_that_ended_is_not_told_of_a_ring_it_led_to() -> None:
+    waits, (_, _, outside) = wait_for([("ada", {"bob"}), ("bob", {"ada"}), ("cyd", {"bob"})])
+    waits.remove(outside)
+    assert waits.ring_of(outside) is None
 
 
 def test_an_agent_that_was_taken_over_waits_for_nothing() -> None:

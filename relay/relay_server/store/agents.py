@@ -6,6 +6,7 @@ from relay_proto.targets import BROADCAST_WORDS
 
 from ..target import changes_address
 from . import asks, queries
+from .alarms import note
 from .commands import ChangeAgent, EndSession, LeaveAgent, Prune, PutAgent
 from .outcomes import AgentPut, Done, Returned
 from .rows import to_json, will_json
@@ -69,7 +70,9 @@ def _offer_ready_work(
     targets = [*BROADCAST_WORDS, *groups, *(f"any:{group}" for group in groups)]
     if label is not None:
         targets.append(f"label:{label}")
-    tx.execute(queries.offer_ready_work, (agent, tx.now, to_json(targets), READY_WORK_MAX))
+    offered = tx.execute(queries.offer_ready_work, (agent, tx.now, to_json(targets), READY_WORK_MAX)).fetchall()
+    for message, rank, expires_at, offer_at in offered:
+        note(tx, message, [agent], rank, expires_at, offer_at)
 
 
 def leave_agent(tx: Transaction, command: LeaveAgent) -> Returned:

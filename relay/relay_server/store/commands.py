@@ -55,7 +55,7 @@ class PutMessage(Command):
     is refused, unless its key says that it was taken before. `measure`: recipients whose inbox may have no room for it
     within `room` (messages, bytes; 0 is no limit); `full`: those that surely have none. `waits`: the sender, in its
     instance of `epoch`, is blocked until the reply. `wait` is what the desk remembers of that; a store never looks at
-    it. `is_will`: it is the sender's last word.
+    it. `is_will`: it is the sender's last word. `chosen`: its recipient was chosen among many.
     """
 
     sender: str
@@ -74,6 +74,7 @@ class PutMessage(Command):
     epoch: int = 0
     wait: Any = None
     is_will: bool = False
+    chosen: bool = False
 
 
 class AckMessages(Command):

@@ -8,6 +8,7 @@ from relay_proto.frames import Deliver, Stage
 
 from ..claim import NACKS_MAX, backoff_s
 from . import asks, queries
+from .alarms import set_alarm
 from .commands import AckMessages, NackMessage, Refill
 from .outcomes import Acked, Done, Filled, Moved, Outcome, Returned
 from .rows import delivery
@@ -16,6 +17,8 @@ from .transaction import Transaction
 IGNORED_WORK_S: Final = 60.0
 """Work that a candidate acked without claiming comes to it again after this, doubling up to IGNORED_WORK_S_MAX."""
 IGNORED_WORK_S_MAX: Final = 3600.0
+SWEEP_MAX: Final = 512
+"""Places by priority that are looked through for such as are over, each time an inbox is read."""
 URGENT: Final = (0, limits.PRIORITY_MAX - limits.PRIORITY_DEFAULT - 1)
 """Ranks (9 - priority) that come before what has no priority."""
 PATIENT: Final = (limits.PRIORITY_MAX - limits.PRIORITY_DEFAULT + 1, limits.PRIORITY_MAX)
@@ -61,6 +64,7 @@ def _look_closer(tx: Transaction, command: AckMessages, gone: int, moved: list[M
             wait_s = min(IGNORED_WORK_S * 2.0 ** min(found[0] - 1, 16), IGNORED_WORK_S_MAX)
             again_at = tx.now + int(wait_s * 1000)
             tx.execute(queries.put_off, (tx.now, again_at, message, command.agent))
+            set_alarm(tx, again_at, message, command.agent)
             due_at = again_at if due_at is None else min(due_at, again_at)
         elif found[1] in ("superseded", "expired"):
             dealt_with = tx.execute(queries.ack_late, (tx.now, message, command.agent)).rowcount
@@ -89,6 +93,8 @@ def nack_message(tx: Transaction, command: NackMessage) -> Outcome:
         due_at = tx.now + int(delay_s * 1000)
         if expires_at is None or expires_at > tx.now:
             changed = tx.execute(queries.nack_retry, (tx.now, due_at, frame.reason, frame.message, agent)).rowcount
+            if changed:
+                set_alarm(tx, due_at, frame.message, agent)
             wake_at = due_at if expires_at is None else min(due_at, expires_at)
             return Returned([], [], wake_at) if changed else Done()
     stage: Stage = "nacked"
@@ -99,6 +105,7 @@ def nack_message(tx: Transaction, command: NackMessage) -> Outcome:
     if offer_at is not None and stage != "expired":
         # It was meant for any one of many: another one is to get it, at once.
         tx.execute(queries.offer_now, (tx.now, frame.message, agent))
+        set_alarm(tx, tx.now, frame.message, agent)
         return Returned([], [], tx.now, [_moved(tx, frame.message, agent, stage)])
     return Returned([], [], None, asks.moved(tx, frame.message, [agent], stage, frame.reason))
 
@@ -111,6 +118,7 @@ def refill(tx: Transaction, command: Refill) -> Filled:
     agent, now = command.agent, tx.now
     parts: list[tuple[str, tuple[Any, ...]]] = [(queries.refill, (agent, command.after, now, limit))]
     if command.ranked:
+        tx.execute(queries.sweep_ranked, (agent, SWEEP_MAX))
         parts.insert(0, (queries.refill_ranked, (agent, *URGENT, now, limit)))
         parts.append((queries.refill_ranked, (agent, *PATIENT, now, limit)))
     for statement, values in parts:

@@ -8,6 +8,7 @@ from typing import Final
 from relay_proto import limits
 
 from . import asks, queries
+from .alarms import note, set_alarm
 from .commands import PassOn, Ripen
 from .outcomes import Lapsed, Moved, Offered, Returned, Ripened
 from .rows import delivery
@@ -15,46 +16,53 @@ from .transaction import Transaction
 from .work import offer_again
 
 RIPE_MAX: Final = 2000
+NOT_IN_TIME: Final = "not surfaced in its time"
 OFFER_AGAIN_S: Final = 5.0
 """A lapsed offer that the desk was asked about and has not passed on (it stopped in between) is asked about again."""
 
 
 def ripen(tx: Transaction, command: Ripen) -> Ripened:
-    moved = _expire(tx)
-    agents = dict.fromkeys(agent for (agent,) in tx.execute(queries.ripe_deliveries, (tx.now, RIPE_MAX)).fetchall())
-    ready = [message for (message,) in tx.execute(queries.ripe_work, (tx.now, tx.now)).fetchall()]
-    offers: list[Offered] = []
-    for message in ready:
+    ripened = Ripened([], [], None)
+    _look_at_deliveries(tx, ripened)
+    for (message,) in tx.execute(queries.ripe_work, (tx.now, tx.now)).fetchall():
         offer, withdrawn = offer_again(tx, message)
-        offers.append(offer)
-        moved += withdrawn
-    overdue = asks.overdue(tx, RIPE_MAX)
-    lapsed = _lapse(tx)
-    return Ripened(list(agents), offers, tx.execute(queries.next_due).fetchone()[0], moved, overdue, lapsed)
+        ripened.offers.append(offer)
+        ripened.moved += withdrawn
+    ripened.overdue = asks.overdue(tx, RIPE_MAX)
+    ripened.due_at = tx.execute(queries.next_due).fetchone()[0]
+    return ripened
 
 
-def _expire(tx: Transaction) -> list[Moved]:
+def _look_at_deliveries(tx: Transaction, ripened: Ripened) -> None:
+    """Each delivery whose alarm went off: over, due, or to be offered to another; or nothing of it any more."""
+    agents: dict[str, None] = {}
     expired: dict[int, list[str]] = {}
-    for message, agent in tx.execute(queries.expire_deliveries, (tx.now, RIPE_MAX)).fetchall():
-        expired.setdefault(message, []).append(agent)
-    moved: list[Moved] = []
-    for message, agents in expired.items():
+    for message, agent in tx.execute(queries.take_alarms, (tx.now, RIPE_MAX)).fetchall():
+        if tx.execute(queries.expire_delivery, (tx.now, NOT_IN_TIME, message, agent)).rowcount:
+            expired.setdefault(message, []).append(agent)
+            continue
+        if tx.execute(queries.ripe_delivery, (message, agent, tx.now)).rowcount:
+            agents[agent] = None
+        if tx.execute(queries.lapsed_offer, (message, agent, tx.now)).fetchone() is not None:
+            ripened.lapsed.append(_lapse(tx, message, agent))
+    ripened.agents = list(agents)
+    for message, recipients in expired.items():
         tx.execute(queries.end_ready_work, ("failed", tx.now, "nobody claimed it in its time", message))
-        moved += asks.moved(tx, message, agents, "expired", "not surfaced in its time")
-    return moved
+        ripened.moved += asks.moved(tx, message, recipients, "expired", NOT_IN_TIME)
 
 
-def _lapse(tx: Transaction) -> list[Lapsed]:
-    """Offers to one of many whose time is over. Who is next is the desk's to say: it knows who is there."""
-    found = tx.execute(queries.lapsed_offers, (tx.now, RIPE_MAX)).fetchall()
-    again_at = tx.now + int(OFFER_AGAIN_S * 1000)
-    lapsed: list[Lapsed] = []
-    for message, agent, target, sender in found:
-        tx.execute(queries.put_off_offer, (again_at, message, agent))
-        tried = tx.execute(queries.had_it, (message,)).fetchall()
-        declined = [name for name, has_declined in tried if has_declined]
-        lapsed.append(Lapsed(message, agent, target, sender, [name for name, _ in tried], declined))
-    return lapsed
+def _lapse(tx: Transaction, message: int, agent: str) -> Lapsed:
+    """The time of an offer to one of many is over. Who is next is the desk's to say: it knows who is there."""
+    _put_off_offer(tx, message, agent, tx.now + int(OFFER_AGAIN_S * 1000))
+    target, sender = tx.execute(queries.target_of, (message,)).fetchone()
+    tried = tx.execute(queries.had_it, (message,)).fetchall()
+    declined = [name for name, has_declined in tried if has_declined]
+    return Lapsed(message, agent, target, sender, [name for name, _ in tried], declined)
+
+
+def _put_off_offer(tx: Transaction, message: int, agent: str, offer_at: int) -> None:
+    tx.execute(queries.put_off_offer, (offer_at, message, agent))
+    set_alarm(tx, offer_at, message, agent)
 
 
 def pass_on(tx: Transaction, command: PassOn) -> Returned:
@@ -65,7 +73,7 @@ def pass_on(tx: Transaction, command: PassOn) -> Returned:
         declined = tx.execute(queries.drop_offer, (message, agent)).fetchone()
         if declined is not None:
             return Returned([], [], None, asks.moved(tx, message, [agent], *declined))
-        tx.execute(queries.put_off_offer, (offer_at, message, agent))
+        _put_off_offer(tx, message, agent, offer_at)
         return Returned([], [], offer_at)
     row = tx.execute(queries.end_offer, (tx.now, f"offered to {command.to}", message, agent)).fetchone()
     if row is None:
@@ -74,6 +82,7 @@ def pass_on(tx: Transaction, command: PassOn) -> Returned:
     (attempt,) = tx.execute(
         queries.offer_to, (message, command.to, tx.now, size, rank, expires_at, offer_at)
     ).fetchone()
+    note(tx, message, [command.to], rank, offer_at, expires_at)
     tx.execute(queries.move_ask, (command.to, message, agent))
     moved: list[Moved] = []
     if stage == "superseded":

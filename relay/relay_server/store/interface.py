@@ -55,6 +55,8 @@ from .questions import AgentFacts as AgentFacts
 from .questions import AgentsPage as AgentsPage
 from .questions import Answer as Answer
 from .questions import DeliveriesOf as DeliveriesOf
+from .questions import DeliveryFacts as DeliveryFacts
+from .questions import EndedAsk as EndedAsk
 from .questions import FactsOfAgent as FactsOfAgent
 from .questions import FactsOfMessage as FactsOfMessage
 from .questions import HeldClaim as HeldClaim

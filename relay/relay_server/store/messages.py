@@ -1,8 +1,8 @@
 """Sends: what a message does inside the turn's transaction.
 
 Rules
-- A function here either decides and writes, or raises a RelayError before its first write. That is what lets a turn go
-  without a savepoint per command.
+- A function here either decides and writes, or raises a RelayError before its first write (but for a will, which is
+  used up by being refused, too). That is what lets a turn go without a savepoint per command.
 - A send that repeats a key gets the first answer, whatever would refuse it now. For a plain one the key runs into the
   unique index, and only then is the first message looked up: dedupe costs a new message no extra read.
 - A plain send (an envelope and a body) takes the short way; what else a message may ask for is looked at in
@@ -28,6 +28,7 @@ from relay_proto.frames import Send
 from relay_proto.targets import Target, TargetKind, parse_target
 
 from . import asks, queries
+from .alarms import note
 from .commands import PutMessage
 from .outcomes import Extras, MessagePut, Moved, NoRoom, Outcome
 from .rows import to_json
@@ -35,6 +36,8 @@ from .transaction import Transaction
 
 
 def put_message(tx: Transaction, command: PutMessage) -> Outcome:
+    if command.is_will:
+        tx.execute(queries.drop_will, (command.sender,))  # said or refused, it was its last word
     if command.refusal is not None:
         return _refused(tx, command, command.refusal)
     try:
@@ -141,7 +144,10 @@ def _put_special(tx: Transaction, command: PutMessage) -> Outcome:
         _check_superseded(tx, command, frame.supersedes)
     names, online = command.recipients, command.online
     if target.kind is TargetKind.THREAD:
-        names, online = _participants(tx, command, int(target.name)), -1
+        root, names = _participants(tx, command, int(target.name))
+        if (frame.thread is not None or frame.reply_to is not None) and thread != root:
+            raise BadRequest(f"to is {frame.to}, of thread {root}; this message is placed in thread {thread}")
+        thread, online = root, -1
     names, full, measured = _with_room(tx, command, names)
     times = _Times(frame, target, tx.now)
     row = _row(tx, command, message, thread, hops, len(names), online)
@@ -159,8 +165,6 @@ def _put_special(tx: Transaction, command: PutMessage) -> Outcome:
         tx.executemany(queries.put_dead_delivery, [(message, name, tx.now, reason) for name in full])
     if times.reply_by_at is not None:
         asks.put_asks(tx, command, message, names, times.reply_by_at)
-    if command.is_will:
-        tx.execute(queries.drop_will, (command.sender,))
     extras = Extras(
         names=names, now=times.due_at is None, due_at=times.next_after(bool(names)), expires_at=times.expires_at,
         reply_by_at=times.reply_by_at, full=full, measured=measured, note=note,
@@ -182,6 +186,7 @@ def _put_deliveries(tx: Transaction, command: PutMessage, message: int, names: l
             for name in names
         ],
     )
+    note(tx, message, names, rank, times.due_at, times.expires_at, times.offer_at)
     if frame.claimable:
         state = "ready" if times.due_at is None else "delayed"
         tx.execute(queries.put_work, (message, frame.to, state, tx.now, times.due_at))
@@ -209,11 +214,12 @@ def _with_room(
     return names, full, measured
 
 
-def _participants(tx: Transaction, command: PutMessage, message: int) -> list[str]:
+def _participants(tx: Transaction, command: PutMessage, message: int) -> tuple[int, list[str]]:
+    """The thread that a message belongs to, and who takes part in it besides the sender."""
     found = tx.execute(queries.thread_of, (message,)).fetchone()
     if found is None:
         raise UnknownMessage(f"to is thread:{message}; there is no such message", detail={"messages": [message]})
-    return [who for (who,) in tx.execute(queries.participants, (found[0], command.sender))]
+    return found[0], [who for (who,) in tx.execute(queries.participants, (found[0], command.sender))]
 
 
 def _check_superseded(tx: Transaction, command: PutMessage, older: int) -> None:

@@ -78,6 +78,12 @@ INSERT INTO deliveries (message, agent, stage, at, attempt, size) VALUES (?, ?, 
 INSERT INTO deliveries (message, agent, stage, at, attempt, size, rank, due_at, expires_at, offer_at)
 VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?);
 
+-- name: put_ranked
+INSERT OR IGNORE INTO ranked (agent, rank, message) VALUES (?, ?, ?);
+
+-- name: set_alarm
+INSERT OR IGNORE INTO alarms (at, message, agent) VALUES (?, ?, ?);
+
 -- name: put_dead_delivery
 -- There was no room for it: the ledger says so.
 INSERT INTO deliveries (message, agent, stage, at, attempt, reason) VALUES (?, ?, 'dead', ?, 0, ?);
@@ -105,7 +111,8 @@ WHERE w.state IN ('ready', 'claimed', 'delayed') AND w.target IN (SELECT value F
   AND (m.offer_s IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS o WHERE o.message = w.message))
   AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message = w.message AND d.agent = ?1)
 ORDER BY w.message
-LIMIT ?4;
+LIMIT ?4
+RETURNING message, rank, expires_at, offer_at;
 
 -- name: message_by_key
 -- The message that a key already made, to answer again or to refuse.
@@ -250,7 +257,7 @@ UPDATE deliveries SET stage = 'surfaced', at = ? WHERE message = ? AND agent = ?
 
 -- name: ack_done
 -- Work that is ready or delayed stays open: a candidate's ack does not end it.
-UPDATE deliveries SET stage = 'done', at = ?, due_at = NULL
+UPDATE deliveries SET stage = 'done', at = ?
 WHERE message = ? AND agent = ? AND stage IN ('queued', 'surfaced')
   AND NOT EXISTS (SELECT 1 FROM work WHERE work.message = deliveries.message AND work.state IN ('ready', 'delayed'));
 
@@ -298,11 +305,26 @@ LIMIT ?4;
 SELECT d.attempt, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops, m.subject, m.channel,
        m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at, m.supersedes, m.caused_by,
        m.reply_by_at
-FROM deliveries AS d INDEXED BY deliveries_ranked CROSS JOIN messages AS m ON m.message = d.message
-WHERE d.agent = ?1 AND d.rank BETWEEN ?2 AND ?3 AND d.rank <> 5 AND d.stage IN ('queued', 'surfaced')
+FROM ranked AS r CROSS JOIN deliveries AS d ON d.message = r.message AND d.agent = r.agent
+CROSS JOIN messages AS m ON m.message = r.message
+WHERE r.agent = ?1 AND r.rank BETWEEN ?2 AND ?3 AND d.stage IN ('queued', 'surfaced')
   AND (d.due_at IS NULL OR d.due_at <= ?4) AND (d.expires_at IS NULL OR d.expires_at > ?4)
-ORDER BY d.rank, d.message
+ORDER BY r.rank, r.message
 LIMIT ?5;
+
+-- name: sweep_ranked
+-- Those at the front that are not open any more: what is read in this order is dealt with in this order.
+DELETE FROM ranked WHERE (agent, rank, message) IN (
+    SELECT r.agent, r.rank, r.message
+    FROM (SELECT agent, rank, message FROM ranked WHERE agent = ? ORDER BY rank, message LIMIT ?) AS r
+    WHERE NOT EXISTS (
+        SELECT 1 FROM deliveries AS d
+        WHERE d.message = r.message AND d.agent = r.agent AND d.stage IN ('queued', 'surfaced')));
+
+-- name: rank_again
+-- It is open again for all of these.
+INSERT OR IGNORE INTO ranked (agent, rank, message)
+SELECT agent, rank, message FROM deliveries WHERE message = ? AND rank <> 5 AND stage = 'queued';
 
 -- name: message_row
 SELECT message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
@@ -388,11 +410,8 @@ WHERE message = ?3 AND agent = ?4 AND stage NOT IN ('nacked', 'dead');
 -- Its recipient declined: the offer has lapsed. The stage says what became of it here.
 UPDATE deliveries SET offer_at = ? WHERE message = ? AND agent = ?;
 
--- name: lapsed_offers
-SELECT d.message, d.agent, m.target, m.sender
-FROM deliveries AS d INDEXED BY deliveries_offer CROSS JOIN messages AS m ON m.message = d.message
-WHERE d.offer_at IS NOT NULL AND d.stage IN ('queued', 'nacked', 'dead') AND d.offer_at <= ?
-LIMIT ?;
+-- name: target_of
+SELECT target, sender FROM messages WHERE message = ?;
 
 -- name: put_off_offer
 -- Asked about now, or nobody else to offer it to: not again before this.
@@ -437,18 +456,20 @@ UPDATE deliveries SET stage = 'expired', at = ?, due_at = NULL, offer_at = NULL,
 WHERE message = ? AND stage IN ('queued', 'surfaced')
 RETURNING agent;
 
--- name: expire_deliveries
-UPDATE deliveries SET stage = 'expired', at = ?1, due_at = NULL, offer_at = NULL, reason = 'not surfaced in its time'
-WHERE (message, agent) IN (
-    SELECT message, agent FROM deliveries INDEXED BY deliveries_expiry
-    WHERE expires_at IS NOT NULL AND stage = 'queued' AND expires_at <= ?1 LIMIT ?2)
+-- name: take_alarms
+-- The deliveries to look at now. An alarm goes off once; whoever puts a thing off sets another one.
+DELETE FROM alarms WHERE (at, message, agent) IN (SELECT at, message, agent FROM alarms WHERE at <= ? ORDER BY at LIMIT ?)
 RETURNING message, agent;
 
--- name: ripe_deliveries
-UPDATE deliveries SET due_at = NULL
-WHERE (message, agent) IN (
-    SELECT message, agent FROM deliveries INDEXED BY deliveries_due WHERE due_at IS NOT NULL AND due_at <= ? LIMIT ?)
-RETURNING agent;
+-- name: expire_delivery
+UPDATE deliveries SET stage = 'expired', at = ?1, due_at = NULL, offer_at = NULL, reason = ?2
+WHERE message = ?3 AND agent = ?4 AND stage = 'queued' AND expires_at <= ?1;
+
+-- name: ripe_delivery
+UPDATE deliveries SET due_at = NULL WHERE message = ?1 AND agent = ?2 AND stage = 'queued' AND due_at <= ?3;
+
+-- name: lapsed_offer
+SELECT 1 FROM deliveries WHERE message = ? AND agent = ? AND stage IN ('queued', 'nacked', 'dead') AND offer_at <= ?;
 
 -- name: ripe_work
 UPDATE work SET state = 'ready', changed_at = ?, ready_at = NULL WHERE state = 'delayed' AND ready_at <= ?
@@ -456,13 +477,9 @@ RETURNING message;
 
 -- name: next_due
 SELECT min(due) FROM (
-    SELECT min(due_at) AS due FROM deliveries WHERE due_at IS NOT NULL
+    SELECT min(at) AS due FROM alarms
     UNION ALL
     SELECT min(ready_at) FROM work WHERE state = 'delayed'
-    UNION ALL
-    SELECT min(expires_at) FROM deliveries WHERE expires_at IS NOT NULL AND stage = 'queued'
-    UNION ALL
-    SELECT min(offer_at) FROM deliveries WHERE offer_at IS NOT NULL AND stage IN ('queued', 'nacked', 'dead')
     UNION ALL
     SELECT min(reply_by_at) FROM asks WHERE state = 'open'
 );
@@ -475,7 +492,7 @@ FROM agents ORDER BY agent;
 SELECT message, holder, holder_epoch, fence, lease_s FROM work WHERE state = 'claimed';
 
 -- name: inbox_open
-SELECT d.stage, d.at, d.attempt, d.reason, d.due_at, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops,
+SELECT d.stage, d.at, d.attempt, d.reason, CASE d.stage WHEN 'queued' THEN d.due_at END, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops,
        m.subject, m.channel, m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at,
        m.supersedes, m.caused_by, m.reply_by_at
 FROM deliveries AS d INDEXED BY deliveries_open CROSS JOIN messages AS m ON m.message = d.message
@@ -483,7 +500,7 @@ WHERE d.agent = ? AND d.stage IN ('queued', 'surfaced') AND d.message > ? AND (?
 ORDER BY d.message;
 
 -- name: inbox_all
-SELECT d.stage, d.at, d.attempt, d.reason, d.due_at, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops,
+SELECT d.stage, d.at, d.attempt, d.reason, CASE d.stage WHEN 'queued' THEN d.due_at END, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops,
        m.subject, m.channel, m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at,
        m.supersedes, m.caused_by, m.reply_by_at
 FROM deliveries AS d JOIN messages AS m ON m.message = d.message
@@ -493,6 +510,27 @@ ORDER BY d.message;
 -- name: deliveries_of
 SELECT agent, stage, at, attempt, reason FROM deliveries WHERE message = ? ORDER BY agent;
 
+-- name: ledger_of
+-- All that is known of a message's deliveries, to explain where it stands.
+SELECT agent, stage, at, attempt, reason, nacks, rank, CASE stage WHEN 'queued' THEN due_at END, expires_at,
+       CASE WHEN stage IN ('queued', 'nacked', 'dead') THEN offer_at END
+FROM deliveries WHERE message = ? ORDER BY agent;
+
+-- name: before_it
+-- How many open deliveries of an inbox come before one of them, up to a limit.
+SELECT count(*) FROM (
+    SELECT 1 FROM deliveries INDEXED BY deliveries_open
+    WHERE agent = ?1 AND stage IN ('queued', 'surfaced') AND (rank < ?2 OR (rank = ?2 AND message < ?3))
+    LIMIT ?4) AS subquery;
+
+-- name: asks_over
+-- The replies to one message that nobody owes any more, and what became of them.
+SELECT agent, state, reply FROM asks WHERE message = ? AND state IN ('answered', 'refused', 'withdrawn')
+ORDER BY agent LIMIT ?;
+
+-- name: work_changed
+SELECT changed_at FROM work WHERE message = ?;
+
 -- name: work_of
 SELECT state, fence, attempts, holder, lease_s, ready_at, result, reason FROM work WHERE message = ?;
 
@@ -500,7 +538,8 @@ SELECT state, fence, attempts, holder, lease_s, ready_at, result, reason FROM wo
 SELECT message FROM deliveries WHERE agent = ? AND stage IN ('queued', 'surfaced') ORDER BY message LIMIT 1;
 
 -- name: one_delivery
-SELECT stage, at, attempt, reason, due_at FROM deliveries WHERE message = ? AND agent = ?;
+SELECT stage, at, attempt, reason, CASE stage WHEN 'queued' THEN due_at END
+FROM deliveries WHERE message = ? AND agent = ?;
 
 -- name: held_by
 SELECT message, changed_at FROM work INDEXED BY work_claimed WHERE holder = ? AND state = 'claimed' ORDER BY message;

@@ -62,7 +62,7 @@ class FactsOfMessage(Question):
 
 
 class FactsOfAgent(Question):
-    """Everything that explains what an agent waits for. `known`: the directory knows the name."""
+    """Everything that explains what an agent waits for."""
 
     agent: str
 
@@ -76,19 +76,49 @@ class Owed(Struct):
     items: list[OwedReply]
 
 
+class DeliveryFacts(Struct):
+    """One delivery of a message, as far as the ledger knows it. `state` stands in the message's `deliveries` too.
+
+    due_at: queued, and not pushed before. offer_at: when another one is tried. ahead, oldest: for one that waits in
+    its inbox, how many open ones come before it there (counted up to BEFORE_MAX) and the oldest of those open.
+    """
+
+    state: DeliveryState
+    nacks: int
+    due_at: int | None
+    expires_at: int | None
+    offer_at: int | None
+    ahead: int = 0
+    oldest: StoredMessage | None = None
+
+
+class EndedAsk(Struct):
+    """A reply that is not owed any more. state: answered (by `reply`), refused or withdrawn."""
+
+    agent: str
+    state: str
+    reply: int | None
+
+
 class MessageFacts(Struct):
-    """`item` with all its deliveries and its work; `asks`: the replies owed for it."""
+    """`item` with all its deliveries and its work; `asks`: the replies owed for it, `asks_over`: those that were."""
 
     item: StoredMessage
     asks: list[OwedReply]
     superseded_by: int | None
+    deliveries: list[DeliveryFacts] = []
+    asks_over: list[EndedAsk] = []
+    work_changed_at: int | None = None
 
 
 class AgentFacts(Struct):
-    """`oldest`: the oldest message that is not dealt with. `holding`: messages of the claims it holds."""
+    """`oldest`: the oldest message that is not dealt with. `holding`: messages of the claims it holds, and since when.
 
-    known: bool
+    pending, size: how many messages its inbox holds, and the bytes of their bodies.
+    """
+
     pending: int
+    size: int
     oldest: StoredMessage | None
     owed: list[OwedReply]
     holding: list[tuple[int, int]]

@@ -5,6 +5,7 @@ read in more pages, not in a larger one.
 """
 
 import sqlite3
+from typing import Final
 
 from relay_proto.codec import encode_frame
 from relay_proto.errors import UnknownMessage
@@ -16,6 +17,8 @@ from .questions import (
     AgentFacts,
     Answer,
     DeliveriesOf,
+    DeliveryFacts,
+    EndedAsk,
     FactsOfAgent,
     FactsOfMessage,
     InboxPage,
@@ -28,6 +31,11 @@ from .questions import (
     ThreadPage,
 )  # fmt: skip
 from .rows import delivery_state, owed_reply, stored_message, work_state
+
+INBOXES_MAX: Final = 12
+"""Inboxes that are looked into to explain one message: more recipients than that are only counted."""
+BEFORE_MAX: Final = 1000
+"""Open deliveries that are counted before one of them; so many are "1000 or more"."""
 
 
 def answer(connection: sqlite3.Connection, question: Question) -> Answer:
@@ -88,24 +96,54 @@ def _owed(connection: sqlite3.Connection, agent: str) -> list[OwedReply]:
 
 
 def _facts_of_message(connection: sqlite3.Connection, message: int) -> Answer:
-    item = _message(connection, message)
-    if not isinstance(item, StoredMessage):
-        return item
+    columns = connection.execute(queries.message_row, (message,)).fetchone()
+    if columns is None:
+        return _unknown(message)
+    item = stored_message(columns)
+    deliveries = _ledger(connection, message)
+    item.deliveries = [delivery.state for delivery in deliveries]
+    work = connection.execute(queries.work_of, (message,)).fetchone()
+    changed = connection.execute(queries.work_changed, (message,)).fetchone()
+    item.work = work_state(work) if work else None
     asks = [owed_reply(columns) for columns in connection.execute(queries.asks_of, (message,))]
+    over = [EndedAsk(*columns) for columns in connection.execute(queries.asks_over, (message, OWED_MAX))]
     by = connection.execute(queries.superseded_by, (message,)).fetchone()
-    return MessageFacts(item, asks, int(by[0].rpartition(" ")[2]) if by else None)
+    return MessageFacts(
+        item, asks, int(by[0].rpartition(" ")[2]) if by else None, deliveries, over, changed[0] if changed else None
+    )
+
+
+def _ledger(connection: sqlite3.Connection, message: int) -> list[DeliveryFacts]:
+    """The deliveries of a message; of the first ones that wait, what stands before them in their inboxes."""
+    deliveries: list[DeliveryFacts] = []
+    looks_left = INBOXES_MAX
+    for *columns, nacks, rank, due_at, expires_at, offer_at in connection.execute(queries.ledger_of, (message,)):
+        found = DeliveryFacts(delivery_state(tuple(columns)), nacks, due_at, expires_at, offer_at)
+        deliveries.append(found)
+        if found.state.stage == "queued" and looks_left:
+            looks_left -= 1
+            agent = found.state.agent
+            (found.ahead,) = connection.execute(queries.before_it, (agent, rank, message, BEFORE_MAX)).fetchone()
+            found.oldest = _oldest(connection, agent)
+    return deliveries
 
 
 def _facts_of_agent(connection: sqlite3.Connection, agent: str) -> Answer:
-    (pending,) = connection.execute(queries.pending, (agent,)).fetchone()
-    oldest = None
-    if found := connection.execute(queries.oldest_open, (agent,)).fetchone():
-        oldest = stored_message(connection.execute(queries.message_row, found).fetchone())
-        oldest.stage, oldest.at, oldest.attempt, oldest.reason, oldest.due_at = connection.execute(
-            queries.one_delivery, (*found, agent)
-        ).fetchone()
+    pending, size = connection.execute(queries.inbox_size, (agent,)).fetchone()
     holding = connection.execute(queries.held_by, (agent,)).fetchall()
-    return AgentFacts(False, pending, oldest, _owed(connection, agent), holding)
+    return AgentFacts(pending, size, _oldest(connection, agent), _owed(connection, agent), holding)
+
+
+def _oldest(connection: sqlite3.Connection, agent: str) -> StoredMessage | None:
+    """The oldest message of an inbox that is not dealt with, as it stands there."""
+    found = connection.execute(queries.oldest_open, (agent,)).fetchone()
+    if found is None:
+        return None
+    oldest = stored_message(connection.execute(queries.message_row, found).fetchone())
+    oldest.stage, oldest.at, oldest.attempt, oldest.reason, oldest.due_at = connection.execute(
+        queries.one_delivery, (*found, agent)
+    ).fetchone()
+    return oldest
 
 
 def _message(connection: sqlite3.Connection, message: int) -> Answer:

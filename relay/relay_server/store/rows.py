@@ -33,8 +33,15 @@ def _envelope(columns: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def delivery(columns: tuple[Any, ...], attempt: int) -> Deliver:
-    """A message as it is delivered."""
-    return Deliver(attempt=attempt, **_envelope(columns))
+    """A message as it is delivered. Spelled out: an inbox that is read has thousands of them."""
+    (message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
+     claimable, priority, expires_at, supersedes, caused_by, reply_by_at) = columns  # fmt: skip
+    return Deliver(
+        message=message, sender=sender, to=target, body=body, sent_at=sent_at, attempt=attempt, thread=thread,
+        hops=hops, subject=subject, channel=channel, reply_to=reply_to, intent=intent, content_type=content_type,
+        headers=orjson.loads(headers) if headers else None, claimable=claimable == 1, priority=priority,
+        expires_at=expires_at, supersedes=supersedes, caused_by=caused_by, reply_by_at=reply_by_at,
+    )  # fmt: skip
 
 
 def stored_message(columns: tuple[Any, ...]) -> StoredMessage:

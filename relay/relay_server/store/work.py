@@ -10,6 +10,7 @@ from relay_proto.errors import NotClaimable, UnknownMessage
 
 from ..claim import TRANSITIONS, Event, after_failure, after_silence, backoff_s, is_repeat, why_not_claim, why_not_held
 from . import asks, queries
+from .alarms import set_alarm
 from .commands import ClaimWork, CompleteWork, ExpireWork, FailWork, ReleaseWork, RenewWork
 from .outcomes import Done, Moved, Offered, Outcome, Returned, WorkClaimed
 from .rows import delivery
@@ -128,9 +129,12 @@ def offer_again(tx: Transaction, message: int) -> tuple[Offered, list[Moved]]:
         holder = _state_of(tx, message)[3]
         if holder is not None:
             tx.execute(queries.offer_on, (tx.now, expires_at, message, holder))
+            set_alarm(tx, tx.now, message, holder)
+            tx.execute(queries.rank_again, (message,))
             return Offered(message, None, []), []
     tx.execute(queries.all_owe, (tx.now, message))
     candidates = tx.execute(queries.offer_again, (tx.now, expires_at, message)).fetchall()
+    tx.execute(queries.rank_again, (message,))
     frame = delivery(tx.execute(queries.message_row, (message,)).fetchone(), 1) if candidates else None
     return Offered(message, frame, candidates), []
 

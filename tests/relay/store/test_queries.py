@@ -47,20 +47,18 @@ def test_every_statement_prepares_and_is_used(connection: sqlite3.Connection, na
     assert f"queries.{name}" in sources
 
 
-ONCE_AT_START = {"all_agents", "held_claims", "inbox_all", "stretch"}
-NO_TABLES = ("json_each", "CONSTANT", "subquery")
+ONCE_AT_START = {"all_agents", "blocking_asks", "held_claims", "inbox_all", "stretch"}
 
 
 @pytest.mark.parametrize("name", [name for name in statements() if name not in ONCE_AT_START])
 def test_no_statement_of_a_turn_scans_a_table(connection: sqlite3.Connection, name: str) -> None:
-    for line in plan(connection, queries.STATEMENTS[name]).splitlines():
-        assert (
-            not line.startswith("SCAN")
-            or "json_each" in line
-            or "CONSTANT" in line
-            or "subquery" in line
-            or "pages" in line
-        ), line
+    lines = plan(connection, queries.STATEMENTS[name]).splitlines()
+    # What a subquery gave is read whole; its own plan, which is looked at too, says what that took.
+    inner = {line.split()[-1] for line in lines if line.startswith(("CO-ROUTINE", "MATERIALIZE"))}
+    for line in lines:
+        words = line.split()
+        if words[0] == "SCAN":
+            assert words[1] in inner | {"json_each", "CONSTANT", "pages"} or "subquery" in line, line
 
 
 def test_an_unknown_statement_is_an_attribute_error() -> None:

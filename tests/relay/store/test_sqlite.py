@@ -12,7 +12,7 @@ import pytest
 from relay_proto.errors import Internal, RelayError, StorageFull
 from relay_proto.frames import Register, Send
 from relay_server.store import interface as ask
-from relay_server.store import sqlite, writes
+from relay_server.store import messages, sqlite
 from relay_server.store.sqlite import SQLiteStore
 
 NOW = 1_700_000_000_000
@@ -139,7 +139,7 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_bad_command_fails_alone(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = writes.put_message
+    real = messages.put_message
 
     def broken(tx: Any, command: ask.PutMessage) -> ask.Outcome:
         outcome = real(tx, command)
@@ -178,7 +178,7 @@ async def test_a_full_disk_refuses_sends_keeps_acks_and_recovers(
     large = [put_message("y" * 200_000) for _ in range(3)]
     ack = ask.AckMessages(None, None, "bob", [first.message], "done")
     outcomes = await store.commit([*large, ack], NOW)
-    assert [type(outcome) for outcome in outcomes] == [StorageFull, StorageFull, StorageFull, ask.Done]
+    assert [type(outcome) for outcome in outcomes] == [StorageFull, StorageFull, StorageFull, ask.Acked]
     assert not (store.folder / "ballast").exists(), "its room is given to acks"
     assert all(isinstance(outcome, StorageFull) for outcome in await store.commit(large, NOW))
     await set_page_limit(store, 1_000_000)
@@ -202,7 +202,7 @@ async def test_while_the_disk_is_full_sends_are_not_tried_more_than_once_a_while
     def count(tx: Any, command: ask.PutMessage) -> ask.Outcome:
         nonlocal tried
         tried += 1
-        return writes.put_message(tx, command)
+        return messages.put_message(tx, command)
 
     replace_put_message(monkeypatch, count)
     (outcome,) = await store.commit([put_message()], NOW)

@@ -23,11 +23,28 @@ ALTER TABLE deliveries ADD COLUMN offer_at INTEGER;                  -- any:.. o
 DROP INDEX deliveries_open;
 CREATE INDEX deliveries_open ON deliveries (agent, message, size) WHERE stage IN ('queued', 'surfaced');
 
--- What does not go by the order of messages; empty for an agent whose messages have no priority.
-CREATE INDEX deliveries_ranked ON deliveries (agent, rank, message) WHERE rank <> 5 AND stage IN ('queued', 'surfaced');
-CREATE INDEX deliveries_expiry ON deliveries (expires_at) WHERE expires_at IS NOT NULL AND stage = 'queued';
-CREATE INDEX deliveries_offer ON deliveries (offer_at)
-    WHERE offer_at IS NOT NULL AND stage IN ('queued', 'nacked', 'dead');
+-- When a delivery is to be looked at again, because it is due, expires or is to be offered to another. A table and not
+-- an index of deliveries: acks and plain sends, which set no alarm, pay nothing for it. An alarm whose reason is gone by
+-- its time is dropped then.
+CREATE TABLE alarms (
+    at           INTEGER NOT NULL,          -- ms since 1970
+    message      INTEGER NOT NULL,
+    agent        TEXT NOT NULL,
+    PRIMARY KEY (at, message, agent)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO alarms (at, message, agent)
+SELECT due_at, message, agent FROM deliveries WHERE due_at IS NOT NULL AND stage = 'queued';
+DROP INDEX deliveries_due;
+
+-- Deliveries with another priority than the default, in the order in which they come. What is not open any more is
+-- swept out when the inbox is read.
+CREATE TABLE ranked (
+    agent        TEXT NOT NULL,
+    rank         INTEGER NOT NULL,
+    message      INTEGER NOT NULL,
+    PRIMARY KEY (agent, rank, message)
+) STRICT, WITHOUT ROWID;
 
 -- One row a reply that someone owes. state: open overdue answered refused withdrawn.
 CREATE TABLE asks (
