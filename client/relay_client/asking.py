@@ -73,9 +73,9 @@ class Asking(Receiving):
             async with asyncio.timeout_at(until + GRACE_S):
                 delivered = await reply
         except TimeoutError:
-            delivered = _result(reply)  # it may have come in this very moment
-            if delivered is None:
+            if not reply.done() or reply.cancelled():
                 raise ask.overdue_error() from None
+            delivered = reply.result()  # it came in this very moment; or it raises why it will not
         finally:
             conversation.drop_ask(ask)
             left = _result(reply)

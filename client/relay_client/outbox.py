@@ -38,6 +38,8 @@ from .waiting import Line
 
 FILE_RETRY_S: Final = 5.0
 """Seconds until the next try, where the file could not be read or written (a full disk, a tool that holds a lock)."""
+SETTLED_TOGETHER_MAX: Final = 32
+"""Messages that left, until the file is told: a transaction is several fsyncs. A crash sends them again, by key."""
 PAGE_MAX: Final = limits.PAGE_MAX
 
 logger = logging.getLogger("relay_client")
@@ -124,6 +126,7 @@ class Outbox:
         self._writing = 0  # sends on their way into the file
         self._on_the_way: set[asyncio.Timeout] = set()  # sends on their way to the relay, past the file
         self._leaving: asyncio.Timeout | None = None  # the one that leaves the file
+        self._left: list[PendingSend] = []  # the relay has them, and the file does not know it yet
         self._watchers = Line()
         self._blocked: RelayError | None = None
         self._closed = False
@@ -253,13 +256,17 @@ class Outbox:
             while not self._may_leave:
                 await self._watchers.wait()
             try:
-                item = await self._on_thread(self._file.first)
+                item = await self._on_thread(self._file.first, self._left[-1].place if self._left else 0)
                 if item is None:
-                    continue  # it was forgotten
+                    await self._settle()
+                    continue
                 if item.place != last_place:
                     failures, last_place = 0, item.place
                 wait_s = await self._leave(item, failures)
+                if wait_s is not None or len(self._left) == SETTLED_TOGETHER_MAX:
+                    await self._settle()
             except ConnectionWasLost:
+                failures = 0
                 continue
             except RelayError as exc:
                 if self._link.ended is not None:
@@ -292,9 +299,16 @@ class Outbox:
             logger.warning("%s: %s was sent while offline and is refused: %s", self._agent, item.key, exc)
             await self._on_thread(self._file.refuse, item, exc.code, exc.message, now_ms())
         else:
-            await self._on_thread(self._file.settle, item)
+            self._left.append(item)
         self._blocked = None
         return None
+
+    async def _settle(self) -> None:
+        """Tell the file what has left. What it can't take in now leaves once more, and its key is known then."""
+        left, self._left = self._left, []
+        if left:
+            await self._on_thread(self._file.settle, left)
+            self._watchers.let_all_in()
 
     async def _hand_over(self, item: PendingSend) -> None:
         """Send it and wait for the relay's ok. Raises what it answers; Expired; BadFrame or BadRequest for the file."""
@@ -350,6 +364,9 @@ class Outbox:
                 await asyncio.wait([drainer])
             if self._jobs:
                 await asyncio.wait(self._jobs)
+            await self._settle()
+        except RelayError as exc:
+            logger.info("%s: what has left is still in its outbox, and will be sent again: %s", self._agent, exc)
         finally:
             closing = self._loop.run_in_executor(self._thread, self._file.close)
             self._thread.shutdown(wait=False)

@@ -227,14 +227,17 @@ class OutboxFile:
         self.bytes += len(data)
         return queued_at, self.pending
 
-    def settle(self, item: PendingSend) -> None:
-        """The relay has it: it is out of the outbox. Nothing when it was forgotten meanwhile."""
+    def settle(self, items: list[PendingSend]) -> None:
+        """The relay has these: they are out of the outbox. What was forgotten meanwhile is passed over."""
+        count = freed = 0
         with self._transaction() as connection:
-            gone = connection.execute("DELETE FROM pending WHERE place = ?", (item.place,)).rowcount
-        if gone:
-            self.pending -= 1
-            self.bytes -= len(item.data)
-            self._give_room_back()
+            for item in items:
+                if connection.execute("DELETE FROM pending WHERE place = ?", (item.place,)).rowcount:
+                    count += 1
+                    freed += len(item.data)
+        self.pending -= count
+        self.bytes -= freed
+        self._give_room_back()
 
     def refuse(self, item: PendingSend, code: str, message: str, now: int) -> bool:
         """Put a message aside, with the reason; False when it was forgotten meanwhile."""
@@ -289,9 +292,9 @@ class OutboxFile:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def first(self) -> PendingSend | None:
-        """What leaves next."""
-        found = self.pending_page(1, 0)
+    def first(self, after: int = 0) -> PendingSend | None:
+        """What leaves next, behind place `after`."""
+        found = self.pending_page(1, after)
         return found[0] if found else None
 
     def pending_page(self, limit: int, after: int) -> list[PendingSend]:

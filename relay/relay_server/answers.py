@@ -40,12 +40,14 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
                 frame = wire.Ok(re=question.re, items=news.complete(broker, found.items, now))
             case ask.MessageFacts():
                 _mark_pushed(broker, found.item.message, found.item.deliveries or ())
+                news.complete(broker, found.asks, now)
                 frame = wire.Ok(re=question.re, item=explain_message(broker, found, now))
             case ask.AgentFacts():
                 assert isinstance(question, ask.FactsOfAgent)
                 if question.agent not in broker.directory.agents and not found.pending:
                     broker.refuse(session, question.re, unknown_agent(broker.directory, "agent", question.agent))
                     continue
+                news.complete(broker, found.owed, now)
                 frame = wire.Ok(re=question.re, item=explain_agent(broker, question.agent, found, now))
             case wire.StoredMessage():
                 _mark_pushed(broker, found.message, found.deliveries or ())

@@ -61,6 +61,12 @@ class Broker:
         self.deadlines = deadlines
         self.leases = Leases(self.directory, deadlines, self._on_silence)
         self.quotas = quotas if quotas is not None else Limits()
+        self.limits = LIMITS | {
+            "inbox_messages": self.quotas.inbox_messages_max,
+            "inbox_bytes": self.quotas.inbox_bytes_max,
+            "hops": self.quotas.hops_max,
+        }
+        """What a client is told of them when it registers; of the quotas (the last three) 0 is none."""
         self.rates = Rates(self.quotas)
         self.rooms = Rooms(self.quotas)
         self.waits = Waits()

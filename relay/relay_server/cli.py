@@ -17,6 +17,8 @@ from relay_proto import limits
 
 from .config import Config, ConfigError
 from .exits import EXIT_STORE
+from .quota import Limits
+from .quota_options import quota_options
 from .store.interface import StoreFailed, StoreRefused
 
 
@@ -62,6 +64,7 @@ from .store.interface import StoreFailed, StoreRefused
     envvar="RELAY_PING_INTERVAL",
     help="Seconds of silence before a ping; twice that before a silent peer is cut.",
 )
+@quota_options
 @click.option("--log-json", is_flag=True, envvar="RELAY_LOG_JSON", help="Log lines as JSON.")
 def serve(
     host: str,
@@ -73,6 +76,7 @@ def serve(
     allow_origin: tuple[str, ...],
     register_timeout: float,
     ping_interval: float,
+    quotas: Limits,
     log_json: bool,
 ) -> None:
     """Run the relay until SIGTERM or Ctrl-C.
@@ -92,6 +96,7 @@ def serve(
             handshake_s=limits.HANDSHAKE_S,
             ping_s=ping_interval,
             pong_s=ping_interval,
+            quotas=quotas,
         )
     except ConfigError as exc:
         raise click.UsageError(str(exc)) from None

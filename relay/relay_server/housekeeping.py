@@ -114,11 +114,23 @@ def reaped(broker: "Broker", outcome: ask.Reaped, now: float) -> None:
 
 
 def pass_on(broker: "Broker", lapsed: ask.Lapsed, now: float) -> None:
-    """Nobody took up an offer to one of many: who is next? Those who have not had it come first."""
+    """Nobody took up an offer to one of many: who is next? Those who have not had it come first.
+
+    Only to who is connected: from one absent agent to another it would wander for nothing. What was declined goes to
+    an absent one rather than to nobody.
+    """
     target, directory = parse_target(lapsed.target), broker.directory
     index = directory.by_cap if target.kind is TargetKind.ANY_CAP else directory.by_tag
     candidates = [who for who in index.get(target.name, ()) if who not in (lapsed.sender, lapsed.agent)]
-    fresh = [who for who in candidates if who not in lapsed.tried]
-    others = fresh or [who for who in candidates if who not in lapsed.declined]
+    there = [who for who in candidates if directory.agents[who].connected]
+    others = _untried(lapsed, there)
+    if not others and lapsed.agent in lapsed.declined:
+        others = _untried(lapsed, candidates)
     to = best_placed(broker, sorted(others), now) if others else None
     broker.commands.append(ask.PassOn(None, None, lapsed.message, lapsed.agent, to))
+
+
+def _untried(lapsed: ask.Lapsed, candidates: list[str]) -> list[str]:
+    """Those who have not had it, or, when all have had it, those who did not decline it."""
+    fresh = [who for who in candidates if who not in lapsed.tried]
+    return fresh or [who for who in candidates if who not in lapsed.declined]

@@ -62,6 +62,7 @@ def _refused(broker: "Broker", move: ask.Moved, now_ms: int) -> None:
             broker.waits.remove(wait)
         else:
             broker.waits.narrow(move.message, wait.on - {move.agent})
+            break_ring(broker, move.message, now_ms)
     event = wire.Event(
         event="reply.refused", at=now_ms, message=move.message, agent=move.agent, stage=move.stage, reason=move.reason
     )
@@ -145,9 +146,9 @@ def break_ring(broker: "Broker", message: int, now_ms: int) -> None:
     if ring is None:
         return
     youngest = broker.waits.youngest(ring)
-    broker.waits.remove(youngest)
     if youngest.message is None:
-        return  # not accepted yet; it is refused or answered in its own turn
+        return  # not accepted yet: when it is, it is looked at again
+    broker.waits.remove(youngest)
     error = deadlock(ring, youngest)
     broker.commands.append(ask.EndAsk(None, None, youngest.message, "withdrawn"))
     event = wire.Event(

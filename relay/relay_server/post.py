@@ -17,7 +17,7 @@ from relay_proto.codec import encode_frame
 from relay_proto.errors import Claimed, CloseCode, RelayError
 
 from . import housekeeping, news, sent
-from .broker import LIMITS, SERVER, Broker
+from .broker import SERVER, Broker
 from .session import Session
 from .store import interface as ask
 from .target import changes_address
@@ -94,7 +94,9 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
         return
     broker.sessions[frame.agent] = session
     session.idle_at = now
+    broker.wake_at(outcome.due_at, now, now_ms)
     _welcome(broker, session, frame, outcome, now)
+    news.moved(broker, outcome.moved, now, now_ms)
     news.owed(broker, session, outcome.owed, now, now_ms)
     news.presence(broker, frame.agent, now)
     housekeeping.watch(broker, session, frame.agent, now)
@@ -114,7 +116,7 @@ def _welcome(broker: Broker, session: Session, frame: wire.Register, outcome: as
             server=SERVER,
             heartbeat_s=limits.HEARTBEAT_S,
             pending=outcome.pending,
-            limits=LIMITS,
+            limits=broker.limits,
         ),
     )
     held, session.held = session.held, None
@@ -172,6 +174,7 @@ def _claimed(broker: Broker, command: Any, outcome: ask.WorkClaimed, now: float,
             session.unacked.discard(outcome.message)
             broker.refill(session)
     if isinstance(command, ask.ClaimWork):
+        broker.wake_at(outcome.due_at, now, now_ms)
         news.moved(broker, outcome.moved, now, now_ms)
         broker.rates.progress(command.agent, now)
         if broker.waits.of(outcome.message) is not None:
@@ -180,7 +183,11 @@ def _claimed(broker: Broker, command: Any, outcome: ask.WorkClaimed, now: float,
 
 
 def _returned(broker: Broker, command: ask.Command, outcome: ask.Returned, now: float, now_ms: int) -> None:
+    nobody = {offer.message for offer in outcome.offers if offer.delivery is None}
     for message in outcome.ended:
+        lease = broker.leases.get(message)
+        if lease is not None and message in nobody and (holder := broker.sessions.get(lease.agent)) is not None:
+            holder.unacked.discard(message)  # for any one of many: it had it, and may get it again
         broker.leases.drop(message)
     if command.re is not None:
         broker.answer(command.origin, wire.Ok(re=command.re))
@@ -193,8 +200,18 @@ def _returned(broker: Broker, command: ask.Command, outcome: ask.Returned, now: 
     if isinstance(command, ask.LeaveAgent) and not broker.directory.agents[command.agent].connected:
         news.gone(broker, outcome.owed, now, now_ms)
         news.presence(broker, command.agent, now)
-    elif isinstance(command, ask.PassOn) and command.to is not None:
-        broker.keep_promise(command.to)
+    elif isinstance(command, ask.PassOn):
+        _passed_on(broker, command)
+
+
+def _passed_on(broker: Broker, command: ask.PassOn) -> None:
+    if command.to is not None:
+        return broker.keep_promise(command.to)
+    session = broker.sessions.get(command.agent)
+    if session is not None and command.message not in session.unacked:
+        # It had been given back by the only one there is: that one gets it again.
+        session.lagging = session.rescan = session.ranked = True
+        broker.refill(session)
 
 
 def _ripened(broker: Broker, command: ask.Command, outcome: ask.Ripened, now: float, now_ms: int) -> None:
@@ -222,6 +239,10 @@ def _reaped(broker: Broker, command: ask.Reap, outcome: ask.Reaped, now: float, 
 
 
 def _offer(broker: Broker, offer: ask.Offered, now_ms: int) -> None:
+    if offer.delivery is not None:
+        size = wire.body_bytes(offer.delivery.body)
+        for name, _ in offer.candidates:
+            broker.rooms.added(name, size)
     if offer.candidates and broker.waits.of(offer.message) is not None:
         broker.waits.narrow(offer.message, [name for name, _ in offer.candidates])
         news.break_ring(broker, offer.message, now_ms)
@@ -252,6 +273,7 @@ def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, n
     elif isinstance(command, ask.EndSession):
         command.origin.close = (1000, "")
         broker.speaking.append(command.origin)
+    broker.wake_at(outcome.due_at, now, now_ms)
     if command.re is not None:
         broker.answer(command.origin, wire.Ok(re=command.re))
 

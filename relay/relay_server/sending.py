@@ -53,7 +53,7 @@ def send_will(broker: "Broker", agent: str, now: float) -> None:
     try:
         _address(broker, command, now)
     except RelayError as error:
-        command.refusal = error
+        command.refusal, command.recipients, command.measure = error, [], []
     command.plain = False
     broker.commands.append(command)
 

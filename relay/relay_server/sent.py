@@ -70,6 +70,9 @@ def _look_at_extras(
     broker.wake_at(extras.due_at, now, now_ms)
     for name, count, size in extras.measured:
         broker.rooms.measured(name, count, size, now)
+    if outcome.online < 0 and extras.names is not None:  # only the store knew whom it is for
+        for name in extras.names:
+            broker.rooms.added(name, command.size)
     if extras.answered is not None and (answered := broker.waits.of(extras.answered)) is not None:
         broker.waits.remove(answered)
     older = command.frame.supersedes
@@ -77,9 +80,22 @@ def _look_at_extras(
         if (withdrawn := broker.waits.of(older)) is not None:
             broker.waits.remove(withdrawn)
         news.moved(broker, extras.moved, now, now_ms, by=outcome.message)
+    if command.waits:
+        _wait(broker, command, outcome, extras, now_ms)
+
+
+def _wait(
+    broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, extras: ask.Extras, now_ms: int
+) -> None:
+    """A blocking ask was taken: its wait gets its name, and is on those who did get it."""
+    asker = broker.directory.agents[command.sender]
     if command.wait is not None:
         broker.waits.accepted(command.wait, outcome.message)
-        news.break_ring(broker, outcome.message, now_ms)
+        if extras.full and extras.names is not None:
+            broker.waits.narrow(outcome.message, extras.names)
+    elif extras.names and asker.epoch == command.epoch and not asker.said_bye:
+        broker.waits.add(command.sender, extras.names, outcome.message)  # only the store knew who a thread means
+    news.break_ring(broker, outcome.message, now_ms)
 
 
 def _was_there(broker: Broker, command: ask.PutMessage) -> None:
@@ -87,7 +103,8 @@ def _was_there(broker: Broker, command: ask.PutMessage) -> None:
     if command.wait is not None:
         broker.waits.remove(command.wait)
     for name in command.recipients:
-        broker.rooms.acked(name, 1)
+        if name not in command.measure and name not in command.full:
+            broker.rooms.acked(name, 1)
 
 
 def not_put(broker: Broker, command: ask.PutMessage, error: RelayError) -> None:
@@ -100,8 +117,9 @@ def not_put(broker: Broker, command: ask.PutMessage, error: RelayError) -> None:
 
 
 def no_room(broker: Broker, command: ask.PutMessage, outcome: ask.NoRoom, now: float, now_ms: int) -> None:
-    broker.rooms.measured(outcome.agent, outcome.count, outcome.size, now)
-    not_put(broker, command, broker.rooms.inbox_full(outcome.agent, outcome.count, outcome.size))
+    for name, count, size in outcome.measured:
+        broker.rooms.measured(name, count, size, now)
+    not_put(broker, command, broker.rooms.inbox_full(outcome.agent, *broker.rooms.held(outcome.agent)))
 
 
 def _first_delivery(command: ask.PutMessage, outcome: ask.MessagePut) -> wire.Deliver:

@@ -5,6 +5,8 @@ The parts of which `why` makes its answers. A clause goes behind a name ("bob" +
 
 from typing import TYPE_CHECKING, Any, Final
 
+from relay_proto.frames import Explanation, StoredMessage
+
 from . import words
 from .directory import Agent
 
@@ -12,8 +14,10 @@ if TYPE_CHECKING:
     from .broker import Broker
     from .waits import Wait
 
-SENTENCES_MAX: Final = 40
 WAITS_FOR_MAX: Final = 100
+"""Agents in `waits_for`."""
+BLOCKED_MAX: Final = 5
+"""Agents that wait themselves, and waits of each of them, that are followed."""
 CHAIN_MAX: Final = 16
 """Agents of a chain of waits that are named."""
 HELP_MAX: Final = 6
@@ -28,51 +32,89 @@ class Story:
         self.now = now
         self.now_ms = int(now * 1000 + broker.directory.clock_offset_ms)
         self.sentences: list[str] = []
-        self.help: dict[str, None] = {}
         self.facts: dict[str, Any] = {}
         self.since_at: int | None = None
+        self.told: set[str] = set()
+        """Agents of whom was said what they are."""
         self._waits_for: dict[str, None] = {}
-        self._chained: set[str] = set()
+        self._help: dict[tuple[str, str], list[str]] = {}
+        self._blocked: dict[str, None] = {}
 
     def say(self, sentence: str) -> None:
-        if len(self.sentences) < SENTENCES_MAX:
-            self.sentences.append(sentence)
+        """One more sentence, in the order to read them."""
+        self.sentences.append(sentence)
+
+    def say_state(self, agent: str) -> None:
+        """What an agent is, once."""
+        if agent not in self.told:
+            self.say(f"{agent} {self.state_of(agent)}.")
 
     def waits_since(self, at: int | None) -> None:
         """Something has waited since then; the earliest counts."""
         if at is not None and (self.since_at is None or at < self.since_at):
             self.since_at = at
 
-    def move_of(self, agent: str, deed: str = "") -> None:
-        """It is this agent's move: to do the deed. If it waits itself, it is the move of whoever that leads to."""
-        if self.is_there(agent) and self.broker.waits.asked_by(agent):
-            self.follow(agent)
-            return
-        self._waits_for[agent] = None
-        if deed:
-            self.help[f"{agent} must {deed}"] = None
+    def move_of(self, agent: str, deed: str, any_one: bool = False) -> None:
+        """It is this agent's move: to do the deed. If it waits itself, it is the move of whoever that leads to.
 
-    def follow(self, agent: str) -> None:
-        """Say whom an agent waits for, to the end of each chain, where the next move is."""
-        if agent in self._chained:
-            return
-        self._chained.add(agent)
-        for wait in self.broker.waits.asked_by(agent):
-            chain, ends = _chain(self.broker, wait)
-            text = ", who ".join(chain)
-            if len(ends) == 1:
-                text += f", who {self.state_of(ends[0])}"
-                known = self.broker.directory.get(ends[0])
-                self.help[f"{ends[0]} must {'reply' if known and known.connected else 'come back and reply'}"] = None
-            self.say(f"{agent} {text}.")
-            self._waits_for.update(dict.fromkeys(ends))
+        any_one: of all whose deed it is, one is enough.
+        """
+        if not self.is_blocked(agent):
+            self._waits_for[agent] = None
+            self.would_help(agent, deed, any_one)
+
+    def is_blocked(self, agent: str) -> bool:
+        """It is there and waits itself. Whom for is told at the end."""
+        if not self.is_there(agent) or not self.broker.waits.asked_by(agent):
+            return False
+        self._blocked[agent] = None
+        return True
+
+    def would_help(self, who: str, deed: str, any_one: bool = False) -> None:
+        """Somebody could unblock it, an agent or whoever is described."""
+        names = self._help.setdefault((deed, "or" if any_one else "and"), [])
+        if who not in names:
+            names.append(who)
+
+    def end(self, about: str, nothing: str) -> Explanation:
+        """The whole of it. `nothing`: what to say when nothing waits."""
+        for agent in list(self._blocked)[:BLOCKED_MAX]:
+            for wait in self.broker.waits.asked_by(agent)[:BLOCKED_MAX]:
+                self._follow(wait)
+        if self.since_at is None:
+            self.say(nothing)
+        elif self._help:
+            deeds = [f"{words.listed(who, last)} must {deed}" for (deed, last), who in self._help.items()]
+            self.say(f"To go on: {'; '.join([*deeds[:HELP_MAX], *(['or the like'] if deeds[HELP_MAX:] else [])])}.")
+        waits_for = list(self._waits_for)[:WAITS_FOR_MAX]
+        return Explanation(
+            about=about, sentences=self.sentences, since_at=self.since_at, waits_for=waits_for, facts=self.facts
+        )
+
+    def _follow(self, wait: "Wait") -> None:
+        """Say whom an agent waits for, to the end of the chain, where the next move is."""
+        links, last = _chain(self.broker, wait)
+        text, ends = ", who ".join(links), sorted(last.on)
+        if len(ends) == 1:
+            text += f", who {self.state_of(ends[0])}"
+        for end in ends:
+            answer = "reply" if last.message is None else f"reply to message {last.message}"
+            self.would_help(end, answer if self.is_there(end) else f"{self.return_of(end)} and {answer}", any_one=True)
+            self._waits_for[end] = None
+        self.say(f"{wait.asker} {text}.")
 
     def is_there(self, agent: str) -> bool:
         """It has a session now."""
         return agent in self.broker.sessions
 
+    def return_of(self, agent: str) -> str:
+        """The deed of one that has no session: to come back, or to come at all."""
+        known = self.broker.directory.get(agent)
+        return "come back" if known is not None and known.epoch else "register"
+
     def state_of(self, agent: str) -> str:
-        """`is busy, last heard of 3 s ago`, `is offline since 2023-.. UTC (5 min): it said bye`."""
+        """`is busy, last heard of 3 s ago`, `has been offline since 2023-.. UTC (5 min): it said bye`."""
+        self.told.add(agent)
         known = self.broker.directory.get(agent)
         if known is None:
             return "has never registered"
@@ -94,37 +136,46 @@ class Story:
         if known.connected:
             if presence == "stale":
                 return f"is stale: connected, and silent {words.since(heard_at, self.now_ms)}"
-            return f"is {presence}, last heard of {words.span((self.now_ms - heard_at) / 1000)} ago"
+            return f"is {presence}, last heard of {words.ago((self.now_ms - heard_at) / 1000)}"
         pruned = "; it is in no group until it registers again" if known.visitor else ""
         if known.said_bye:
-            return f"is offline {words.since(heard_at, self.now_ms)}: it said bye{pruned}"
+            return f"has been offline {words.since(heard_at, self.now_ms)}: it said bye{pruned}"
         cause = "it has not connected since the relay started" if known.left else "its connection was lost"
         return f"is {presence}: {cause}; it was last heard of at {words.when(heard_at, self.now_ms)}{pruned}"
+
+    def stage_since(self, agent: str, oldest: StoredMessage) -> str:
+        """How far the oldest message of an inbox came, and since when it is there or surfaced."""
+        assert oldest.at is not None
+        since = words.since(oldest.at, self.now_ms)
+        if oldest.stage == "surfaced":
+            return f"surfaced {since}"
+        return f"there {since} and {'not surfaced' if self.has(agent, oldest.message) else 'not pushed'}"
+
+    def has(self, agent: str, message: int) -> bool:
+        """It was pushed to the agent's session, which has not acked it."""
+        session = self.broker.sessions.get(agent)
+        return session is not None and message in session.unacked
 
     def window_of(self, agent: str) -> str | None:
         """What keeps the relay from pushing to an agent that is connected, as a clause; None: nothing."""
         session = self.broker.sessions[agent]
         if len(session.unacked) >= session.credit:
-            return f"holds as many messages as it takes at once ({len(session.unacked)} unacked of credit {session.credit})"
+            return f"holds all that it takes at once ({len(session.unacked)} unacked of credit {session.credit})"
         if not session.writable:
             return "is connected, but does not read what is sent to it"
         return None
 
 
-def _chain(broker: "Broker", wait: "Wait") -> tuple[list[str], list[str]]:
-    """The links `waits for bob (message 7)` from a wait on, and the agents at its end: those who can move."""
+def _chain(broker: "Broker", wait: "Wait") -> tuple[list[str], "Wait"]:
+    """The links `waits for bob (message 7)` from a wait on, and the last wait: those it is on can move."""
     links: list[str] = []
     seen = {wait.asker}
     while True:
         on = sorted(wait.on)
         what = f" (message {wait.message})" if wait.message is not None else ""
-        if not on:
-            return [*links, f"waits for a reply that nobody is left to give{what}"], []
-        links.append(f"waits for {words.listed(on, 'or')}{what}")
-        if len(on) > 1:
-            return links, on
-        behind = broker.waits.asked_by(on[0])
+        links.append(f"waits for {words.listed(on, 'or') if on else 'a reply that nobody is left to give'}{what}")
+        behind = broker.waits.asked_by(on[0]) if len(on) == 1 else []
         if not behind or on[0] not in broker.sessions or on[0] in seen or len(links) >= CHAIN_MAX:
-            return links, on
+            return links, wait
         seen.add(on[0])
         wait = behind[0]

@@ -42,9 +42,14 @@ def since(at: int, now: int) -> str:
     return f"since {moment(at)} ({span((now - at) / 1000)})"
 
 
+def ago(seconds: float) -> str:
+    """`5 min ago`, `just now`."""
+    return f"{span(seconds)} ago" if seconds >= 1 else "just now"
+
+
 def when(at: int, now: int) -> str:
     """`2023-11-14 22:13:20 UTC (5 min ago)`, or `(in 5 min)` when it is still to come."""
-    return f"{moment(at)} ({f'in {span((at - now) / 1000)}' if at > now else f'{span((now - at) / 1000)} ago'})"
+    return f"{moment(at)} ({f'in {span((at - now) / 1000)}' if at > now else ago((now - at) / 1000)})"
 
 
 def count(number: int, noun: str) -> str:

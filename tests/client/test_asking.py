@@ -222,6 +222,19 @@ async def test_a_reply_in_the_moment_of_the_cancellation_is_not_lost(relay: Scri
             assert (await asyncio.wait_for(waiting, WAIT_S)).message == 50
 
 
+async def test_a_reply_in_the_moment_of_the_timeout_is_the_reply(
+    relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with asked(relay) as (agent, peer, frame, call):
+        await peer.say(sent(frame.id, 41), deliver(42))
+        await agent.receive(WAIT_S)
+        loop.call_later(0, hear, agent, reply())
+        now = loop.time
+        monkeypatch.setattr(loop, "time", lambda: now() + 100)  # the time is over as well
+        assert (await call).message == 50
+
+
 async def test_what_was_kept_from_the_loop_comes_when_the_ask_is_given_up(relay: ScriptedRelay) -> None:
     given: asyncio.Queue[int] = asyncio.Queue()
     async with asked(relay) as (agent, peer, _, call), running(reading(agent, given)):
@@ -249,6 +262,13 @@ async def test_another_who_may_still_answer_is_waited_for(relay: ScriptedRelay) 
         await peer.say(event("refused", stage="expired"), event("gone", agent="carol", status="stale"))
         await peer.say(reply(sender="carol"))
         assert (await call).sender == "carol"
+
+
+async def test_work_that_is_asked_for_and_dead_is_nobodys_any_more(relay: ScriptedRelay) -> None:
+    async with asked(relay, "cap:review", claimable=True) as (_, peer, frame, call):
+        await peer.say(Ok(re=frame.id, message=41, thread=41, recipients=2, online=2), event("refused", stage="dead"))
+        with pytest.raises(ReplyRefused, match=r"refused by bob \(dead\)"):
+            await call
 
 
 async def test_nobody_there_to_answer_is_told_at_once(relay: ScriptedRelay) -> None:

@@ -183,6 +183,13 @@ def test_it_is_over_when_everyone_who_was_asked_has_refused() -> None:
     assert [one["agent"] for one in refused.detail["refused"]] == ["bob", "carol"]
 
 
+def test_a_message_that_is_dead_at_one_may_be_answered_by_the_others() -> None:
+    asks: Asks[Caller] = Asks()
+    asked(asks, "cap:review", recipients=2)
+    asks.happened(event("refused", stage="dead"))
+    assert still_waits(asks)
+
+
 def test_work_that_is_dead_is_so_for_all_who_could_have_done_it() -> None:
     asks: Asks[Caller] = Asks()
     asks.begin(1, "cap:review", 60, Caller(), claimable=True)
@@ -259,8 +266,8 @@ def test_all_who_owe_are_told_and_so_are_those_who_refused() -> None:
     asks.happened(event("refused", agent="dave", stage="nacked", reason="not mine"))
     overdue = error(asks, ReplyOverdue)
     assert str(overdue) == (
-        "no reply from cap:review to message 41 within 60 s: "
-        "bob (pushed and not surfaced, offline, last heard of 9 s ago); carol (busy); dave refused it (nacked: not mine)"
+        "no reply from cap:review to message 41 within 60 s: bob (pushed and not surfaced, offline, last heard of 9 s "
+        "ago); carol (busy); dave refused it (nacked: not mine)"
     )
     assert [one["agent"] for one in overdue.detail["owing"]] == ["bob", "carol"]
 

@@ -341,9 +341,9 @@ def test_events_go_to_each_feed_and_to_the_deliveries() -> None:
     conversation = talk()
     feed = Feed()
     conversation.feeds.add(feed)
-    replaced = Event(event="superseded", at=1, message=1, by=2)
-    conversation.receive([deliver(1), replaced])
-    assert feed.take() is replaced
+    events = [Event(event="superseded", at=1, message=1, by=2), Event(event="withdrawn", at=1, message=2)]
+    conversation.receive([deliver(1), deliver(2), *events])
+    assert [feed.take(), feed.take(), feed.take()] == [*events, None]
     assert hand_out(conversation, 1) == []
 
 

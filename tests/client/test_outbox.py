@@ -491,6 +491,36 @@ async def test_what_had_no_answer_when_the_process_ended_leaves_again_with_its_k
     assert first.headers == again.headers == {STAMP: str(receipt.queued_at)}
 
 
+async def test_what_has_left_is_out_of_the_file_when_the_agent_is_closed(relay: ScriptedRelay, path: Path) -> None:
+    async with offline(path) as (agent, _):
+        await queue(agent, "one", "two", "three")
+    async with online(relay, path) as (_, outbox, peer):
+        await accept(peer, 1)
+        await accept(peer, 2)
+        await peer.next(Send)
+    async with offline(path) as (_, outbox):
+        assert await bodies(outbox) == ["three"]
+
+
+async def test_the_file_is_told_of_many_that_left_at_once(
+    relay: ScriptedRelay, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 2 * outbox_module.SETTLED_TOGETHER_MAX + 1
+    async with offline(path) as (agent, _):
+        await queue(agent, *(str(i) for i in range(count)))
+    async with online(relay, path) as (_, outbox, peer):
+        settle, calls = outbox._file.settle, list[int]()
+
+        def counted(items: list[Any]) -> None:
+            calls.append(len(items))
+            settle(items)
+
+        monkeypatch.setattr(outbox._file, "settle", counted)
+        assert [(await accept(peer, i)).body for i in range(1, count + 1)] == [str(i) for i in range(count)]
+        await outbox.drained(WAIT_S)
+        assert calls == [32, 32, 1]
+
+
 @pytest.mark.parametrize("code", ["rate_limited", "inbox_full", "storage_full", "unavailable"])
 async def test_a_refusal_for_now_keeps_the_order_and_the_time_to_wait(
     relay: ScriptedRelay, path: Path, code: str
@@ -581,7 +611,6 @@ async def test_what_expires_while_the_connection_is_lost_is_not_sent_again(
 
 async def test_what_was_damaged_in_the_file_steps_aside(relay: ScriptedRelay, path: Path) -> None:
     async with offline(path) as (agent, outbox):
-        outbox._file.agent  # noqa: B018
         await outbox._run(outbox._file.put, 1, "k1", T0, b"\xc1")
         outbox._last_place = 1
         await queue(agent, "two")

@@ -77,7 +77,7 @@ def test_what_is_settled_is_gone_and_what_is_refused_is_kept_aside(make: Make) -
     for place in (1, 2, 3):
         file.put(place, f"k{place}", place, b"xx")
     one, two, _ = file.pending_page(9, 0)
-    file.settle(one)
+    file.settle([one])
     assert file.refuse(two, "unknown_agent", "nobody is called so", 77)
     assert (keys(file), file.pending, file.refused, file.bytes) == (["k3"], 1, 1, 4)
     [refused] = file.refused_page(9, 0)
@@ -94,7 +94,7 @@ def test_what_was_forgotten_meanwhile_is_neither_settled_nor_refused(make: Make)
     file.put(1, "k1", 1, b"xx")
     [item] = file.pending_page(9, 0)
     assert file.forget("k1") == 1
-    file.settle(item)
+    file.settle([item])
     assert not file.refuse(item, "internal", "", 1)
     assert (file.pending, file.refused, file.bytes) == (0, 0, 0)
     assert file.forget("k1") == 0
@@ -163,8 +163,9 @@ def test_an_empty_outbox_gives_its_room_back(make: Make) -> None:
     for place in range(1, 9):
         file.put(place, f"k{place}", 0, b"x" * 300_000)
     assert os.path.getsize(file.path) > 2_000_000
-    for item in file.pending_page(9, 0):
-        file.settle(item)
+    items = file.pending_page(9, 0)
+    file.settle(items[:5])
+    file.settle(items[5:])
     assert os.path.getsize(file.path) < 100_000
 
 

@@ -35,6 +35,7 @@ def test_a_span_has_its_two_largest_units(seconds: float, said: str) -> None:
 def test_a_time_says_how_far_away_it_is() -> None:
     assert since(AT, AT + 300_000) == "since 2023-11-14 22:13:20 UTC (5 min)"
     assert when(AT, AT + 12_000) == "2023-11-14 22:13:20 UTC (12 s ago)"
+    assert when(AT, AT + 999) == "2023-11-14 22:13:20 UTC (just now)"
     assert when(AT, AT - 12_000) == "2023-11-14 22:13:20 UTC (in 12 s)"
 
 

@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "listen": Entry("relay_client.cli.listen:listen", "Be an agent: print each message that comes, then ack it."),
     "inbox": Entry("relay_client.cli.inbox:inbox", "Show an agent's inbox; reading changes nothing."),
     "message": Entry("relay_client.cli.message:message", "Show one message, how far it came and its work."),
+    "why": Entry("relay_client.cli.why:why", "Say what an agent, a message or a task waits for."),
     "agents": Entry("relay_client.cli.agents:agents", "Show who is there and what they can do."),
 }
 

@@ -15,6 +15,7 @@ from .work import release_all
 
 READY_WORK_MAX: Final = 10_000
 """Pieces of waiting work that an agent is offered when it comes: oldest first, the rest when it comes again."""
+NOT_DEALT_WITH: Final = "surfaced, and not dealt with in its time"
 
 
 def put_agent(tx: Transaction, command: PutAgent) -> AgentPut:
@@ -37,10 +38,11 @@ def put_agent(tx: Transaction, command: PutAgent) -> AgentPut:
             "now": tx.now,
         },
     ).fetchall()
-    tx.execute(queries.expire_surfaced, (tx.now, frame.agent))
-    _offer_ready_work(tx, frame.agent, frame.label, frame.tags, frame.caps)
+    over = tx.execute(queries.expire_surfaced, (tx.now, frame.agent)).fetchall()
+    moved = [move for (message,) in over for move in asks.moved(tx, message, [frame.agent], "expired", NOT_DEALT_WITH)]
+    due_at = _offer_ready_work(tx, frame.agent, frame.label, frame.tags, frame.caps)
     pending = tx.execute(queries.pending, (frame.agent,)).fetchone()[0]
-    return AgentPut(epoch, pending, asks.both_ways(tx, frame.agent))
+    return AgentPut(epoch, pending, asks.both_ways(tx, frame.agent), moved, due_at)
 
 
 def change_agent(tx: Transaction, command: ChangeAgent) -> Done:
@@ -57,15 +59,18 @@ def change_agent(tx: Transaction, command: ChangeAgent) -> Done:
             "now": tx.now,
         },
     )
-    if changes_address(frame):
-        _offer_ready_work(tx, command.agent, frame.label, frame.tags, frame.caps)
-    return Done()
+    if not changes_address(frame):
+        return Done()
+    return Done(_offer_ready_work(tx, command.agent, frame.label, frame.tags, frame.caps))
 
 
 def _offer_ready_work(
     tx: Transaction, agent: str, label: str | None, tags: list[str] | None, caps: list[str] | None
-) -> None:
-    """Give a worker the work that was sent before it came: only what is claimable, and at most READY_WORK_MAX of it."""
+) -> int | None:
+    """Give a worker the work that was sent before it came: only what is claimable, and at most READY_WORK_MAX of it.
+
+    Gives back when the first of it is to be looked at again.
+    """
     groups = [*(f"cap:{cap}" for cap in caps or ()), *(f"tag:{tag}" for tag in tags or ())]
     targets = [*BROADCAST_WORDS, *groups, *(f"any:{group}" for group in groups)]
     if label is not None:
@@ -73,6 +78,7 @@ def _offer_ready_work(
     offered = tx.execute(queries.offer_ready_work, (agent, tx.now, to_json(targets), READY_WORK_MAX)).fetchall()
     for message, rank, expires_at, offer_at in offered:
         note(tx, message, [agent], rank, expires_at, offer_at)
+    return min((at for row in offered for at in row[2:] if at is not None), default=None)
 
 
 def leave_agent(tx: Transaction, command: LeaveAgent) -> Returned:

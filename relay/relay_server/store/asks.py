@@ -2,7 +2,8 @@ r"""Asks: replies that are owed, by whom, until when.
 
 open -- reply --> answered        the one who owes it answered
   |  \--------> refused           its delivery ended without being dealt with (nacked, expired, dead, ..)
-  |   \-------> withdrawn         the asker took it back, or gave it up
+  |   |\------> withdrawn         the asker took it back, or gave it up
+  |   \-------> passed            its work is another one's; open or overdue again when that one gives it back
   v
 overdue (still owed, and may still be answered, refused or withdrawn)
 """
@@ -36,10 +37,9 @@ def answered_by(tx: Transaction, command: PutMessage, message: int) -> int | Non
     ask = command.frame.reply_to
     if ask is None or command.frame.intent == "ack":
         return None  # "I have got it" is no answer
-    if tx.execute(queries.answer_ask, (message, ask, command.sender)).fetchone() is None:
-        return None
-    tx.execute(queries.answer_all, (message, ask))
-    return ask
+    own = tx.execute(queries.answer_ask, (message, ask, command.sender)).fetchall()
+    others = tx.execute(queries.answer_all, (message, ask, command.sender)).fetchall()
+    return ask if own or others else None
 
 
 def refuse(tx: Transaction, message: int, agent: str) -> bool:

@@ -24,7 +24,7 @@ OFFER_AGAIN_S: Final = 5.0
 def ripen(tx: Transaction, command: Ripen) -> Ripened:
     ripened = Ripened([], [], None)
     _look_at_deliveries(tx, ripened)
-    for (message,) in tx.execute(queries.ripe_work, (tx.now, tx.now)).fetchall():
+    for (message,) in tx.execute(queries.ripe_work, (tx.now, RIPE_MAX)).fetchall():
         offer, withdrawn = offer_again(tx, message)
         ripened.offers.append(offer)
         ripened.moved += withdrawn
@@ -67,7 +67,7 @@ def _put_off_offer(tx: Transaction, message: int, agent: str, offer_at: int) -> 
 
 def pass_on(tx: Transaction, command: PassOn) -> Returned:
     message, agent = command.message, command.agent
-    expires_at, offer_s = tx.execute(queries.freshness, (message,)).fetchone()
+    expires_at, offer_s, _ = tx.execute(queries.freshness, (message,)).fetchone()
     offer_at = tx.now + int((offer_s or limits.OFFER_S_DEFAULT) * 1000)
     if command.to is None:
         declined = tx.execute(queries.drop_offer, (message, agent)).fetchone()

@@ -200,17 +200,19 @@ def _with_room(
     full: list[str] = list(command.full)
     messages_max, bytes_max = command.room
     for name in command.measure:
-        count, size = tx.execute(queries.inbox_size, (name,)).fetchone()
+        count, size = tx.sizes.get(name) or tx.execute(queries.inbox_size, (name,)).fetchone()
         if (messages_max and count + 1 > messages_max) or (bytes_max and size + command.size > bytes_max):
             full.append(name)
-            measured.append((name, count, size))
         else:
-            measured.append((name, count + 1, size + command.size))
+            count, size = count + 1, size + command.size
+        # A flood to a full inbox is one look in a turn, not a thousand.
+        tx.sizes[name] = (count, size)
+        measured.append((name, count, size))
     if not full:
         return names, full, measured
     names = [name for name in names if name not in set(full)]
     if not names:
-        raise _NoRoomLeft(next((NoRoom(*found) for found in measured), NoRoom(full[0], *command.room)))
+        raise _NoRoomLeft(NoRoom(full[0], measured))
     return names, full, measured
 
 
@@ -235,6 +237,7 @@ def _supersede(tx: Transaction, older: int, message: int) -> list[Moved]:
     reason = f"superseded by {message}"
     withdrawn = tx.execute(queries.supersede, (tx.now, reason, older)).fetchall()
     tx.execute(queries.end_ready_work, ("failed", tx.now, reason, older))
+    tx.execute(queries.supersede_held, (message, older))
     asks.withdraw(tx, older)
     gone = asks.moved(tx, older, [agent for (agent,) in withdrawn], "superseded", reason)
     (sender,) = tx.execute(queries.sender_of, (older,)).fetchone()
@@ -310,4 +313,7 @@ def _first_answer(tx: Transaction, command: PutMessage) -> MessagePut | None:
             f"key is {frame.key!r}; it made message {message}, and that one has another content",
             detail={"message": message},
         )
-    return MessagePut(message, thread, hops, recipients, online, sent_at, True)
+    extras = None
+    if online < 0:  # to a thread: the desk counts who of them is there
+        extras = Extras(names=[row[0] for row in tx.execute(queries.deliveries_of, (message,))])
+    return MessagePut(message, thread, hops, recipients, online, sent_at, True, extras)

@@ -7,11 +7,15 @@ from relay_proto.frames import Deliver, OwedReply, Stage
 
 
 class AgentPut(Struct):
-    """`pending`: how many messages the inbox holds that are not dealt with. `owed`: replies it owes or is owed."""
+    """`pending`: how many messages the inbox holds that are not dealt with. `owed`: replies it owes or is owed.
+
+    `due_at`: it was given work that was waiting, and Ripen is wanted then."""
 
     epoch: int
     pending: int
     owed: list[OwedReply] = []
+    moved: list["Moved"] = []
+    due_at: int | None = None
 
 
 class Moved(Struct):
@@ -63,11 +67,10 @@ class MessagePut(Struct):
 
 
 class NoRoom(Struct):
-    """A send that no inbox has room for: `agent`'s holds `count` messages with `size` bytes. Nothing was stored."""
+    """A send that no inbox has room for, `agent`'s among them. Nothing was stored. `measured`: as in Extras."""
 
     agent: str
-    count: int
-    size: int
+    measured: list[tuple[str, int, int]]
 
 
 class Acked(Struct):
@@ -81,7 +84,9 @@ class Acked(Struct):
 
 
 class Done(Struct):
-    """It was done; there is nothing more to say."""
+    """It was done; there is nothing more to say. `due_at`: Ripen is wanted then."""
+
+    due_at: int | None = None
 
 
 class Filled(Struct):
@@ -92,13 +97,14 @@ class Filled(Struct):
 
 
 class WorkClaimed(Struct):
-    """`withdrawn`: the candidates for whom it is no longer there to take."""
+    """`withdrawn`: the candidates for whom it is no longer there to take. `due_at`: Ripen is wanted then."""
 
     message: int
     fence: int
     lease_s: float
     withdrawn: list[str]
     moved: list[Moved] = []
+    due_at: int | None = None
 
 
 class Offered(Struct):

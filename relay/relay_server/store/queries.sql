@@ -54,7 +54,8 @@ UPDATE agents SET pruned_at = ? WHERE agent = ? AND pruned_at IS NULL;
 -- name: expire_surfaced
 -- What stood in front of an earlier instance and was over before this one came is not shown to it.
 UPDATE deliveries SET stage = 'expired', at = ?1, due_at = NULL, reason = 'surfaced, and not dealt with in its time'
-WHERE agent = ?2 AND stage IN ('queued', 'surfaced') AND stage = 'surfaced' AND expires_at <= ?1;
+WHERE agent = ?2 AND stage IN ('queued', 'surfaced') AND stage = 'surfaced' AND expires_at <= ?1
+RETURNING message;
 
 -- name: count_attempt
 -- A delivery was pushed and its session ended without an ack: the next push is another attempt.
@@ -100,7 +101,7 @@ INSERT INTO work (message, target, state, fence, attempts, changed_at, ready_at)
 -- name: offer_ready_work
 -- Work that was there before the worker: what is ready and meant for such an agent comes into its inbox. What someone
 -- holds, or what waits for its next attempt, comes there as withdrawn: should it be offered again, then to this one too.
--- Work for any one of many (it has offer_s) comes only when nobody has it.
+-- Work for any one of many (it has offer_s) comes only when it is ready and nobody has it or is about to get it.
 INSERT INTO deliveries (message, agent, stage, at, attempt, size, rank, expires_at, offer_at)
 SELECT w.message, ?1, CASE w.state WHEN 'ready' THEN 'queued' ELSE 'superseded' END, ?2,
        CASE w.state WHEN 'delayed' THEN 0 ELSE 1 END, length(CAST(m.body AS BLOB)), 9 - coalesce(m.priority, 4),
@@ -108,7 +109,9 @@ SELECT w.message, ?1, CASE w.state WHEN 'ready' THEN 'queued' ELSE 'superseded' 
 FROM work AS w INDEXED BY work_open CROSS JOIN messages AS m ON m.message = w.message
 WHERE w.state IN ('ready', 'claimed', 'delayed') AND w.target IN (SELECT value FROM json_each(?3)) AND m.sender <> ?1
   AND (m.expires_at IS NULL OR m.expires_at > ?2)
-  AND (m.offer_s IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS o WHERE o.message = w.message))
+  AND (m.offer_s IS NULL OR w.state = 'ready' AND NOT EXISTS (
+      SELECT 1 FROM deliveries AS o
+      WHERE o.message = w.message AND (o.stage IN ('queued', 'surfaced') OR o.offer_at IS NOT NULL)))
   AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message = w.message AND d.agent = ?1)
 ORDER BY w.message
 LIMIT ?4
@@ -170,6 +173,10 @@ SELECT agent, stage, at FROM deliveries WHERE message = ? AND stage IN ('surface
 UPDATE work SET state = ?, changed_at = ?, ready_at = NULL, reason = ?
 WHERE message = ? AND state IN ('ready', 'delayed');
 
+-- name: supersede_held
+-- It stays with its holder, and is nobody's after that.
+UPDATE work SET superseded_by = ? WHERE message = ? AND state = 'claimed';
+
 -- name: put_ask
 INSERT INTO asks (message, agent, asker, asked_at, reply_by_at, waits, epoch, state) VALUES (?, ?, ?, ?, ?, ?, ?, 'open');
 
@@ -179,29 +186,42 @@ UPDATE asks SET state = 'answered', reply = ? WHERE message = ? AND agent = ? AN
 RETURNING asker;
 
 -- name: answer_all
--- One reply is enough: it was asked of any of them.
+-- One reply is enough where it was asked of any of them: of whoever has it, or had it.
 UPDATE asks SET state = 'answered', reply = ?1
-WHERE message = ?2 AND state IN ('open', 'overdue')
-  AND EXISTS (SELECT 1 FROM messages AS m WHERE m.message = ?2 AND (m.claimable OR m.target GLOB 'any:*'));
+WHERE message = ?2 AND state IN ('open', 'overdue', 'passed')
+  AND EXISTS (SELECT 1 FROM messages AS m WHERE m.message = ?2 AND (m.claimable OR m.target GLOB 'any:*'))
+  AND EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message = ?2 AND d.agent = ?3)
+RETURNING asker;
 
 -- name: end_ask
 -- state: refused or withdrawn.
 UPDATE asks SET state = ? WHERE message = ? AND agent = ? AND state IN ('open', 'overdue');
 
 -- name: end_asks
-UPDATE asks SET state = ? WHERE message = ? AND state IN ('open', 'overdue');
+UPDATE asks SET state = ? WHERE message = ? AND state IN ('open', 'overdue', 'passed');
 
 -- name: move_ask
 -- Another one was given the ask: that one owes the reply now.
-UPDATE OR REPLACE asks SET agent = ?, state = 'open' WHERE message = ? AND agent = ? AND state = 'open';
+UPDATE OR REPLACE asks SET agent = ? WHERE message = ? AND agent = ? AND state IN ('open', 'overdue');
 
 -- name: holder_owes
 -- The work that was asked for has a holder: the other candidates owe nothing now.
-UPDATE asks SET state = 'withdrawn' WHERE message = ? AND agent <> ? AND state = 'open';
+UPDATE asks SET state = 'passed' WHERE message = ? AND agent <> ? AND state IN ('open', 'overdue');
+
+-- name: late_holder_owes
+-- Its holder came after the ask, and owes the reply all the same. Not if it was answered or given up.
+INSERT INTO asks (message, agent, asker, asked_at, reply_by_at, waits, epoch, state)
+SELECT m.message, ?2, m.sender, m.sent_at, m.reply_by_at, coalesce(max(k.waits), 0), coalesce(max(k.epoch), 0),
+       CASE WHEN m.reply_by_at > ?3 THEN 'open' ELSE 'overdue' END
+FROM messages AS m LEFT JOIN asks AS k ON k.message = m.message
+WHERE m.message = ?1 AND m.reply_by_at IS NOT NULL
+GROUP BY m.message
+HAVING count(CASE WHEN k.state IN ('answered', 'withdrawn') OR k.agent = ?2 THEN 1 END) = 0
+RETURNING reply_by_at;
 
 -- name: all_owe
 -- It is there for all of them again.
-UPDATE asks SET state = 'open' WHERE state = 'withdrawn' AND reply_by_at > ? AND message = ?;
+UPDATE asks SET state = CASE WHEN reply_by_at > ? THEN 'open' ELSE 'overdue' END WHERE state = 'passed' AND message = ?;
 
 -- name: overdue_asks
 UPDATE asks SET state = 'overdue'
@@ -242,11 +262,12 @@ WHERE a.message = ? AND a.state IN ('open', 'overdue')
 ORDER BY a.agent;
 
 -- name: blocking_asks
--- At start: who is blocked by whom. Another instance of the asker waits for nothing.
+-- At start: who is blocked by whom. Another instance of the asker waits for nothing, and one reply is enough.
 SELECT k.message, k.asker, CASE WHEN w.state = 'claimed' THEN w.holder ELSE k.agent END
 FROM asks AS k INDEXED BY asks_deadline CROSS JOIN agents AS g ON g.agent = k.asker AND g.epoch = k.epoch
 LEFT JOIN work AS w ON w.message = k.message
 WHERE k.state = 'open' AND k.waits
+  AND NOT EXISTS (SELECT 1 FROM asks AS a WHERE a.message = k.message AND a.state = 'answered')
 ORDER BY k.message;
 
 -- name: sender_of
@@ -373,8 +394,9 @@ UPDATE deliveries SET expires_at = NULL, offer_at = NULL
 WHERE message = ? AND agent = ? AND (expires_at IS NOT NULL OR offer_at IS NOT NULL);
 
 -- name: freshness
--- When a message expires, and how long an offer of it to one of many lasts.
-SELECT expires_at, offer_s FROM messages WHERE message = ?;
+-- When a message expires, how long an offer of it to one of many lasts, and what replaced it while it was held.
+SELECT m.expires_at, m.offer_s, w.superseded_by FROM messages AS m LEFT JOIN work AS w ON w.message = m.message
+WHERE m.message = ?;
 
 -- name: renew
 UPDATE work SET holder_epoch = ?, lease_s = coalesce(?, lease_s), changed_at = ?
@@ -403,7 +425,8 @@ RETURNING agent, attempt;
 
 -- name: offer_on
 -- For any one of many: whoever had it last keeps it until the offer lapses, which is now.
-UPDATE deliveries SET stage = 'queued', at = ?1, due_at = NULL, reason = NULL, expires_at = ?2, offer_at = ?1
+UPDATE deliveries SET stage = 'queued', at = ?1, attempt = attempt + 1, due_at = NULL, reason = NULL, expires_at = ?2,
+                      offer_at = ?1
 WHERE message = ?3 AND agent = ?4 AND stage NOT IN ('nacked', 'dead');
 
 -- name: offer_now
@@ -466,13 +489,15 @@ UPDATE deliveries SET stage = 'expired', at = ?1, due_at = NULL, offer_at = NULL
 WHERE message = ?3 AND agent = ?4 AND stage = 'queued' AND expires_at <= ?1;
 
 -- name: ripe_delivery
-UPDATE deliveries SET due_at = NULL WHERE message = ?1 AND agent = ?2 AND stage = 'queued' AND due_at <= ?3;
+UPDATE deliveries SET due_at = NULL
+WHERE message = ?1 AND agent = ?2 AND stage IN ('queued', 'surfaced') AND due_at <= ?3;
 
 -- name: lapsed_offer
 SELECT 1 FROM deliveries WHERE message = ? AND agent = ? AND stage IN ('queued', 'nacked', 'dead') AND offer_at <= ?;
 
 -- name: ripe_work
-UPDATE work SET state = 'ready', changed_at = ?, ready_at = NULL WHERE state = 'delayed' AND ready_at <= ?
+UPDATE work SET state = 'ready', changed_at = ?1, ready_at = NULL
+WHERE message IN (SELECT message FROM work INDEXED BY work_delayed WHERE state = 'delayed' AND ready_at <= ?1 LIMIT ?2)
 RETURNING message;
 
 -- name: next_due

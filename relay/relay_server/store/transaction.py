@@ -6,12 +6,16 @@ from typing import Any
 
 
 class Transaction:
-    """`execute` and `executemany` are the connection's own; `next_message` becomes durable with the commit."""
+    """`execute` and `executemany` are the connection's own; `next_message` becomes durable with the commit.
 
-    __slots__ = ("execute", "executemany", "next_message", "now")
+    `sizes`: what inboxes hold at most, (messages, bytes), as far as they were measured in this turn.
+    """
+
+    __slots__ = ("execute", "executemany", "next_message", "now", "sizes")
 
     def __init__(self, connection: sqlite3.Connection, now: int, next_message: int) -> None:
         self.execute: Callable[..., sqlite3.Cursor] = connection.execute
         self.executemany: Callable[[str, list[tuple[Any, ...]]], sqlite3.Cursor] = connection.executemany
         self.now = now
         self.next_message = next_message
+        self.sizes: dict[str, tuple[int, int]] = {}

@@ -27,7 +27,9 @@ def claim_work(tx: Transaction, command: ClaimWork) -> Outcome:
         ]
         tx.execute(queries.hold_delivery, (message, agent))
         tx.execute(queries.holder_owes, (message, agent))
-        return WorkClaimed(message, row[0], command.lease_s, others, _moved(tx, message, others, "superseded", reason))
+        late = tx.execute(queries.late_holder_owes, (message, agent, tx.now)).fetchall()
+        moved = _moved(tx, message, others, "superseded", reason)
+        return WorkClaimed(message, row[0], command.lease_s, others, moved, late[0][0] if late else None)
     state, fence, _, holder, epoch, _ = _state_of(tx, message)
     if state == "claimed" and holder == agent and epoch == command.epoch:
         # The same instance asks again because its first answer was lost: the same claim, not another one.
@@ -117,9 +119,15 @@ def release_all(tx: Transaction, agent: str, epoch: int) -> Returned:
 def offer_again(tx: Transaction, message: int) -> tuple[Offered, list[Moved]]:
     """Put ready work back into the inbox of every candidate that did not decline it, if there is time left for it.
 
-    Work for any one of many goes nowhere here: its offer has lapsed, and Ripen finds who is next.
+    What was replaced while it was held ends here. Work for any one of many goes nowhere here: its offer has lapsed, and
+    Ripen finds who is next.
     """
-    expires_at, offer_s = tx.execute(queries.freshness, (message,)).fetchone()
+    expires_at, offer_s, superseded_by = tx.execute(queries.freshness, (message,)).fetchone()
+    if superseded_by is not None:
+        reason = f"superseded by {superseded_by}"
+        tx.execute(queries.end_ready_work, ("failed", tx.now, reason, message))
+        over = tx.execute(queries.withdraw, (tx.now, reason, message)).fetchall()
+        return Offered(message, None, []), _moved(tx, message, [agent for (agent,) in over], "superseded", reason)
     if expires_at is not None and expires_at <= tx.now:
         reason = "nobody did it in its time"
         tx.execute(queries.end_ready_work, ("failed", tx.now, reason, message))
@@ -128,15 +136,23 @@ def offer_again(tx: Transaction, message: int) -> tuple[Offered, list[Moved]]:
     if offer_s is not None:
         holder = _state_of(tx, message)[3]
         if holder is not None:
-            tx.execute(queries.offer_on, (tx.now, expires_at, message, holder))
-            set_alarm(tx, tx.now, message, holder)
-            tx.execute(queries.rank_again, (message,))
+            _offer_on(tx, message, holder, expires_at)
             return Offered(message, None, []), []
     tx.execute(queries.all_owe, (tx.now, message))
     candidates = tx.execute(queries.offer_again, (tx.now, expires_at, message)).fetchall()
     tx.execute(queries.rank_again, (message,))
     frame = delivery(tx.execute(queries.message_row, (message,)).fetchone(), 1) if candidates else None
     return Offered(message, frame, candidates), []
+
+
+def _offer_on(tx: Transaction, message: int, holder: str, expires_at: int | None) -> None:
+    """It lies with the one who held it (or with another one who had it) until Ripen, at once, finds who is next."""
+    had_it = tx.execute(queries.had_it, (message,)).fetchall()
+    for agent in (holder, *(name for name, has_declined in had_it if not has_declined)):
+        if tx.execute(queries.offer_on, (tx.now, expires_at, message, agent)).rowcount:
+            set_alarm(tx, tx.now, message, agent)
+            tx.execute(queries.rank_again, (message,))
+            return
 
 
 def _moved(tx: Transaction, message: int, agents: list[str], stage: Any, reason: str | None) -> list[Moved]:

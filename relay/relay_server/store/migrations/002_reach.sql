@@ -14,6 +14,8 @@ ALTER TABLE messages ADD COLUMN caused_by INTEGER;
 -- The messages of a thread behind its root. Roots are not in it: a send that begins a thread pays nothing for it.
 CREATE INDEX messages_thread ON messages (thread, message) WHERE thread <> message;
 
+ALTER TABLE work ADD COLUMN superseded_by INTEGER;    -- by a newer message, while it was held: it ends with its claim
+
 ALTER TABLE deliveries ADD COLUMN size INTEGER NOT NULL DEFAULT 0;   -- bytes of the body, as they count against the inbox
 ALTER TABLE deliveries ADD COLUMN rank INTEGER NOT NULL DEFAULT 5;   -- 9 - priority: lower comes first; 5 is the rule
 ALTER TABLE deliveries ADD COLUMN expires_at INTEGER;                -- NULL too when its holder claimed it in time
@@ -46,7 +48,7 @@ CREATE TABLE ranked (
     PRIMARY KEY (agent, rank, message)
 ) STRICT, WITHOUT ROWID;
 
--- One row a reply that someone owes. state: open overdue answered refused withdrawn.
+-- One row a reply that someone owes. state: open overdue passed answered refused withdrawn.
 CREATE TABLE asks (
     message      INTEGER NOT NULL REFERENCES messages (message),
     agent        TEXT NOT NULL,             -- who owes the reply
