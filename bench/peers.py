@@ -29,11 +29,12 @@ class Peer:
 
 
 def start_relay(workspace: Workspace) -> Daemon:
-    """A relay with its defaults, as `relay serve` starts it."""
+    """A relay as `relay serve` starts it, but for the bound of an inbox: here nobody reads what is sent, as at NATS."""
     relay = beside_python("relay")
     assert relay is not None, "start is called only where nothing is missing"
     folder, port = workspace.new_folder("relay"), free_port()
     command = [relay, "serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(folder / "data")]
+    command += ["--inbox-messages", "0", "--inbox-bytes", "0"]
     base = f"http://127.0.0.1:{port}"
     return workspace.start_daemon("relay", command, folder, base, f"{base}/readyz")
 

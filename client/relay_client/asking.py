@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Final, Unpack
 
 from relay_proto import codec
-from relay_proto.frames import Body, Deliver, Send
+from relay_proto.frames import Body, Deliver, Forgive, Send
 from relay_proto.targets import parse_target
 
 from .asks import Ask
@@ -76,6 +76,9 @@ class Asking(Receiving):
             if not reply.done() or reply.cancelled():
                 raise ask.overdue_error() from None
             delivered = reply.result()  # it came in this very moment; or it raises why it will not
+        except asyncio.CancelledError:
+            self._forgive(ask)
+            raise
         finally:
             conversation.drop_ask(ask)
             left = _result(reply)
@@ -85,7 +88,17 @@ class Asking(Receiving):
             elif left is not None:
                 conversation.deliveries.put_back(left)
             link.wake_readers()
+        if ask.recipients > 1 or delivered.sender != ask.to:
+            self._forgive(ask)  # one was enough
         return delivered
+
+    def _forgive(self, ask: Ask[asyncio.Future[Any]]) -> None:
+        """Nobody waits any more, so the relay is to count nobody as blocked or owing. Its answer is not waited for."""
+        if ask.message is not None:
+            conversation = self._link.conversation
+            frame = Forgive(id=conversation.next_id(), message=ask.message)
+            conversation.request(frame.id, codec.encode_frame(frame), None)
+            self._link.flush_soon()
 
 
 def _result(reply: "asyncio.Future[Any]") -> Deliver | None:

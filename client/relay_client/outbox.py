@@ -10,8 +10,9 @@ Rules
 - While anything waits, every send of the agent goes into the line, also with a connection: the relay gets them in the
   order of the calls. They leave one by one: a refusal that means "later" must find nothing sent behind it.
 - A message leaves with the key that it got when it was sent, so it may be sent again after any crash or lost answer.
-- A send that was on its way when the connection was lost comes into the line too, at its place. The relay may have it
-  already, without the header of the waiting time; then the key finds another content, and it is asked without it.
+- A send that was on its way when the connection was lost comes into the line too, at its place.
+- Each time it leaves, it says how long it has waited. So the relay, which may have it already, finds another content
+  under its key, and answers key_conflict: the message that it has is then read and compared.
 - All file work runs on one thread of its own, each change in one transaction that no cancellation can cut.
 """
 
@@ -22,18 +23,29 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from relay_proto import codec, limits
-from relay_proto.errors import BadRequest, KeyConflict, RelayError
-from relay_proto.frames import Ok, Send
+from relay_proto.errors import BadRequest, RelayError
+from relay_proto.frames import Send
 
 from .address import Address
 from .conversation import Conversation
 from .link import Link
 from .message import Page, Receipt
 from .outbox_file import OutboxFile
+from .outbox_handover import ConnectionWasLost, Handover
 from .outbox_items import PendingSend, Queued, RefusedSend
 from .outbox_link import OutboxLink
-from .outbox_rules import OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX, QUEUED_AT_HEADER, Next, leaving, retry_s, what_next
+from .outbox_rules import (
+    OUTBOX_BYTES_MAX,
+    OUTBOX_MESSAGES_MAX,
+    QUEUED_AT_HEADER,
+    Next,
+    leaving,
+    retry_s,
+    what_next,
+)
 from .waiting import Line
 
 FILE_RETRY_S: Final = 5.0
@@ -45,10 +57,6 @@ PAGE_MAX: Final = limits.PAGE_MAX
 logger = logging.getLogger("relay_client")
 
 T = TypeVar("T")
-
-
-class ConnectionWasLost(Exception):
-    """Inside this module: the call had no answer when its connection was lost."""
 
 
 async def open_with_outbox(
@@ -125,7 +133,7 @@ class Outbox:
         self._last_place = 0
         self._writing = 0  # sends on their way into the file
         self._on_the_way: set[asyncio.Timeout] = set()  # sends on their way to the relay, past the file
-        self._leaving: asyncio.Timeout | None = None  # the one that leaves the file
+        self._handover = Handover(link)
         self._left: list[PendingSend] = []  # the relay has them, and the file does not know it yet
         self._watchers = Line()
         self._blocked: RelayError | None = None
@@ -226,7 +234,7 @@ class Outbox:
 
     async def _put(self, place: int, frame: Send, called_at: int) -> Queued:
         assert frame.key is not None, "Agent.send gives every message a key"
-        data = codec.encode_frame(leaving(frame, 0, called_at, called_at, stamp=False))
+        data = codec.encode_frame(msgspec.structs.replace(frame, id=0))
         try:
             queued_at, position = await self._run(self._file.put, place, frame.key, called_at, data)
         finally:
@@ -239,7 +247,8 @@ class Outbox:
     def connection_changed(self) -> None:
         """The link's notice: a connection came or was lost, or the link ended."""
         if not self._link.connected and self._link.ended is None:
-            for scope in (*self._on_the_way, *([self._leaving] if self._leaving else [])):
+            self._handover.connection_lost()
+            for scope in self._on_the_way:
                 if not scope.expired():
                     scope.reschedule(self._loop.time())
         self._watchers.let_all_in()
@@ -287,7 +296,7 @@ class Outbox:
         Raises ConnectionWasLost; why the link ended; what the file says.
         """
         try:
-            await self._hand_over(item)
+            await self._handover.hand_over(item, now_ms())
         except RelayError as exc:
             if self._link.ended is not None:
                 raise
@@ -309,28 +318,6 @@ class Outbox:
         if left:
             await self._on_thread(self._file.settle, left)
             self._watchers.let_all_in()
-
-    async def _hand_over(self, item: PendingSend) -> None:
-        """Send it and wait for the relay's ok. Raises what it answers; Expired; BadFrame or BadRequest for the file."""
-        try:
-            await self._ask(leaving(item.frame, self._link.conversation.next_id(), item.queued_at, now_ms()))
-        except KeyConflict:
-            # Its key is taken. By itself, if the relay had it before it came into the line: that one has no stamp.
-            id = self._link.conversation.next_id()
-            await self._ask(leaving(item.frame, id, item.queued_at, now_ms(), stamp=False))
-
-    async def _ask(self, frame: Send) -> Ok:
-        """Ask over this connection only: after the next one the message has waited longer, and says something else."""
-        data = codec.encode_checked(frame)
-        try:
-            async with asyncio.timeout(None) as self._leaving:
-                if not self._link.connected:
-                    raise ConnectionWasLost
-                return await self._link.ask(frame.id, data)
-        except TimeoutError:
-            raise ConnectionWasLost from None
-        finally:
-            self._leaving = None
 
     # -- open and close ------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import msgspec
 
 from relay_proto import limits
 from relay_proto.errors import BadFrame, Expired, RelayError
-from relay_proto.frames import Send
+from relay_proto.frames import Send, StoredMessage
 
 from .errors import refused
 
@@ -27,6 +27,9 @@ RETRY_S_MAX: Final = 60.0
 FAULTS_MAX: Final = 5
 """Times that a fault of the relay's own (`internal`) is met with another try, before it counts as this message's."""
 
+_CONTENT: Final = (
+    "subject", "channel", "reply_to", "intent", "content_type", "priority", "supersedes", "caused_by",
+)  # fmt: skip
 _decoder: Final = msgspec.msgpack.Decoder(Send)
 
 
@@ -71,13 +74,12 @@ def rest_of_delay_s(delay_s: float, queued_at: int, now: int) -> float:
     return max(0.0, delay_s * 1000 - waited_ms(queued_at, now)) / 1000
 
 
-def leaving(frame: Send, id: int, queued_at: int, now: int, *, stamp: bool = True) -> Send:
+def leaving(frame: Send, id: int, queued_at: int, now: int) -> Send:
     """A send that waited, as it leaves now: under request `id`, its times reduced, with its original time in a header.
 
-    Without `stamp` the headers stay as the sender gave them: what the relay had accepted before this message came into
-    the outbox it knows only in that form. Raises Expired when its ttl is over; BadRequest for what no frame may say.
+    Raises Expired when its ttl is over; BadRequest for what no frame may say.
     """
-    ttl_s, delay_s, headers = frame.ttl_s, frame.delay_s, frame.headers
+    ttl_s, delay_s = frame.ttl_s, frame.delay_s
     if ttl_s is not None:
         rest = rest_of_ttl_s(ttl_s, queued_at, now)
         if rest is None:
@@ -86,12 +88,28 @@ def leaving(frame: Send, id: int, queued_at: int, now: int, *, stamp: bool = Tru
         ttl_s = rest
     if delay_s is not None:
         delay_s = rest_of_delay_s(delay_s, queued_at, now) or None
-    if stamp:
-        headers = {**(headers or {}), QUEUED_AT_HEADER: str(queued_at)}
+    headers = {**(frame.headers or {}), QUEUED_AT_HEADER: str(queued_at)}
     try:
         return msgspec.structs.replace(frame, id=id, ttl_s=ttl_s, delay_s=delay_s, headers=headers)
     except (TypeError, ValueError) as exc:
         raise refused("send", exc) from None
+
+
+def is_same(frame: Send, stored: StoredMessage) -> bool:
+    """True when a message that the relay has is this very send, whenever it left: how long it had waited by then is in
+    its times and its stamp, so the relay takes it for another content. What the send left open the relay may fill in.
+    """
+    said = [(getattr(frame, name), getattr(stored, name)) for name in _CONTENT]
+    plain = [_without_stamp(headers) for headers in (frame.headers, stored.headers)]
+    return (
+        (frame.to, frame.body, frame.claimable) == (stored.to, stored.body, stored.claimable)
+        and all(mine is None or mine == theirs for mine, theirs in said)
+        and plain[0] == plain[1]
+    )
+
+
+def _without_stamp(headers: dict[str, str] | None) -> dict[str, str]:
+    return {name: text for name, text in (headers or {}).items() if name != QUEUED_AT_HEADER}
 
 
 def read_send(data: bytes) -> Send:

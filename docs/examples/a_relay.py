@@ -4,6 +4,7 @@ No part of what the examples show. A program of yours has `asyncio.run(main())` 
 """
 
 import asyncio
+import io
 import os
 import signal
 import socket
@@ -25,7 +26,7 @@ failed: Final[list[str]] = []
 
 def check(holds: bool, fact: str) -> None:
     """Say a fact that the example was to show, and whether it is one."""
-    print(f"  {'yes' if holds else 'NO!'}  {fact}", flush=True)
+    print(f"  {'yes' if holds else 'NO!'}  {fact}")
     if not holds:
         failed.append(fact)
 
@@ -33,6 +34,8 @@ def check(holds: bool, fact: str) -> None:
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> int:
     """Run an example where RELAY_URL names a relay, as `relay_client.connect` reads it. Gives the exit code: 0 when all
     of its checks hold, 1 when not, 130 after Ctrl-C."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # show what happens when it happens, in a pipe too
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up
 
     async def in_time() -> None:

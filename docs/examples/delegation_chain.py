@@ -15,6 +15,7 @@ Here the four are tasks of one process; as processes of their own they would be 
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import warnings
@@ -30,7 +31,7 @@ async def plan(agent: relay_client.Agent) -> None:
     """The planner: a wish in, a list of files out to the builder."""
     async for wish in agent:
         print(f"planner  sees #{wish.message}: {wish.subject}")
-        files = [str(path) for path in sorted(Path(str(wish.body)).glob("*.py"))]
+        files = python_files(str(wish.body))
         built = await agent.ask(
             "builder", json.dumps(files), subject="build it", thread=wish.thread, caused_by=wish.message
         )
@@ -67,6 +68,10 @@ async def test(agent: relay_client.Agent) -> None:
         await order.reply(json.dumps(compile_all(Path(str(order.body)), strict)), subject="tested")
 
 
+def python_files(folder: str) -> list[str]:
+    return [str(path) for path in sorted(Path(folder).glob("*.py"))]
+
+
 def compile_all(path: Path, strict: bool) -> dict[str, int]:
     """How many files of an archive compile, and how many do not."""
     found = {"compiled": 0, "broken": 0}
@@ -99,8 +104,7 @@ async def show(agent: relay_client.Agent, message: int) -> dict[str, str]:
 
 
 async def main() -> None:
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
-    folder = folder if folder.is_dir() else folder.parent
+    folder = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(__file__)
     async with (
         asyncio.TaskGroup() as group,
         relay_client.connect(agent="lead") as lead,
@@ -110,11 +114,11 @@ async def main() -> None:
         group.create_task(build(builder))
         group.create_task(test(tester))
         # The planner is not there yet, and may never have been: `hold` keeps its inbox.
-        stale = await lead.send("planner", str(folder.parent), subject="pack the folder above", hold=True)
+        stale = await lead.send("planner", os.path.join(folder, ".."), subject="pack the folder above", hold=True)
         news = lead.events()
         await lead.subscribe("receipt")
         asked = group.create_task(
-            lead.ask("planner", str(folder), subject="pack the folder", hold=True, supersedes=stale.message, timeout=20)
+            lead.ask("planner", folder, subject="pack the folder", hold=True, supersedes=stale.message, timeout=20)
         )
         print(f"lead     takes #{stale.message} back: {await reached(news, stale.message, 'superseded')}")
         async with relay_client.connect(agent="planner") as planner:
@@ -137,7 +141,7 @@ async def main() -> None:
         check({stage for stages in seen.values() for stage in stages.values()} == {"done"}, "all of it is dealt with")
         check(taken_back == {"planner": "superseded"}, "nobody saw the stale instruction")
         check((note.sender, note.body) == ("tester", "warnings count"), "the ring was found, and handled")
-        check(json.loads(packed.body)["compiled"] == len(list(folder.glob("*.py"))), "every file compiled")
+        check(sum(json.loads(packed.body).values()) == len(python_files(folder)), "the reply is about every file")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,12 @@ docs/protocol.md. Who asks names a capability and no agent; the relay picks the 
 """
 
 import asyncio
+import math
 import pydoc
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -34,10 +36,18 @@ def from_module(question: str) -> str | None:
 
 
 def from_protocol(question: str) -> str | None:
-    """The paragraph of docs/protocol.md that has the most words of the question; None when it has fewer than half."""
-    words = set(re.findall(r"\w{3,}", question.lower()))
-    found = max(PROTOCOL.read_text().split("\n\n"), key=lambda text: len(words & set(re.findall(r"\w+", text.lower()))))
-    return found if len(words & set(re.findall(r"\w+", found.lower()))) * 2 >= len(words) else None
+    """The paragraph or row of docs/protocol.md that has most of the rare words of a question, in the fewest words."""
+    texts = re.split(r"\n\n|\n(?=[-|\d] ?)", PROTOCOL.read_text())
+    count = Counter(word for text in texts for word in words(text))
+
+    def weight(text: str) -> float:
+        return sum(1 / count[word] for word in words(question) & words(text)) / math.sqrt(len(words(text)) + 1)
+
+    return max(texts, key=weight) if words(question) & count.keys() else None
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"\w{4,}", text.lower()))
 
 
 async def answer(agent: relay_client.Agent, know: Knowledge) -> None:
@@ -84,7 +94,7 @@ async def main() -> None:
     async with (
         asyncio.TaskGroup() as group,
         relay_client.connect(agent="asker") as asker,
-        # It never reads its inbox. It is first among equals, being idle for longest: so it gets the question.
+        # It never reads its inbox. The other one who knows sqlite is busy, so this one is asked first.
         relay_client.connect(agent="sqlite-hangs", caps=["knowledge:sqlite"]),
         relay_client.connect(agent="sqlite", caps=["knowledge:sqlite"], status="busy") as sqlite,
         relay_client.connect(agent="asyncio", caps=["knowledge:asyncio"]) as aio,
@@ -96,14 +106,14 @@ async def main() -> None:
         group.create_task(forget(history))
 
         timer = await ask(asker, "asyncio", "asyncio.timeout")
-        fence = await ask(asker, "relay", "Which fence is stale, and what does the relay answer to its holder?")
+        fence = await ask(asker, "relay", "what does stale_fence mean for a claim?")
         backup = await ask(asker, "sqlite", "sqlite3.Connection.backup")
         offers = {at.agent: at for at in await asker.receipts(backup.reply_to or 0)}
         print("         receipts: " + "; ".join(f"{at.agent} {at.stage} ({at.reason})" for at in offers.values()))
 
         nobody = await fails(asker, "cobol", "PERFORM VARYING")
         unknown = await fails(asker, "asyncio", "asyncio.teleport")
-        overdue = await fails(asker, "history", "Who asked for this feature?", timeout=1.5)
+        overdue = await fails(asker, "history", "Who asked for this feature?", timeout=2)
         owed = await asker.owed()
         print(f"         still owed: {', '.join(f'#{item.message} by {item.agent}' for item in owed)}")
 
@@ -113,7 +123,10 @@ async def main() -> None:
         check(backup.sender == "sqlite", "the question went on from the agent that hangs to one that answers")
         check(offers["sqlite-hangs"].stage == "superseded", "and the ledger says so")
         check(isinstance(nobody, relay_client.ReplyRefused) and nobody.agent is None, "nobody there: refused at once")
-        check(isinstance(unknown, relay_client.ReplyRefused) and unknown.stage == "nacked", "not known: refused, with a reason")
+        check(
+            isinstance(unknown, relay_client.ReplyRefused) and unknown.stage == "nacked",
+            "not known: refused, with a reason",
+        )
         check(isinstance(overdue, relay_client.ReplyOverdue) and overdue.agent == "history", "silence became an error")
         check(overdue.detail.get("message") in {item.message for item in owed}, "which is still owed")
 

@@ -37,6 +37,7 @@ from .requests import Bye as Bye
 from .requests import Claim as Claim
 from .requests import Complete as Complete
 from .requests import Fail as Fail
+from .requests import Forgive as Forgive
 from .requests import GetMessage as GetMessage
 from .requests import Heartbeat as Heartbeat
 from .requests import Inbox as Inbox
@@ -56,6 +57,6 @@ from .requests import Will as Will
 
 ClientFrame = (
     Register | Update | Heartbeat | Bye | Send | Ack | Nack | Receipts | Claim | Renew | Release | Complete | Fail
-    | Agents | Inbox | GetMessage | Thread | Owed | Why | Subscribe | Unsubscribe
+    | Agents | Inbox | GetMessage | Thread | Owed | Forgive | Why | Subscribe | Unsubscribe
 )  # fmt: skip
 RelayFrame = Ok | Error | Deliver | Event | Bye

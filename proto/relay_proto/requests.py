@@ -272,6 +272,12 @@ class Owed(Request, tag="owed"):
     agent: AgentId | None = None  # whose; default one's own
 
 
+class Forgive(Request, tag="forgive"):
+    """The replies to one's own ask are not owed any more, and one does not wait for them. Its deliveries stay."""
+
+    message: MessageId
+
+
 class Why(Request, tag="why"):
     """What an agent or a message waits for, since when, and who could unblock it: `ok` with `item`. Exactly one."""
 

@@ -22,7 +22,7 @@ from relay_proto.version import __version__
 from .access import token_matches
 from .deadlines import Deadlines
 from .directory import COMPARISONS_MAX, Directory
-from .housekeeping import lost, start
+from .housekeeping import heard_again, start
 from .leases import Lease, Leases
 from .news import presence
 from .quota import Limits, Rates, Rooms
@@ -45,8 +45,8 @@ LIMITS: Final = {
 }
 VISITOR_FRAMES: Final = frozenset(
     {
-        wire.Send, wire.Agents, wire.Inbox, wire.GetMessage, wire.Thread, wire.Owed, wire.Why, wire.Receipts, wire.Bye,
-        wire.Heartbeat, wire.Register,
+        wire.Send, wire.Agents, wire.Inbox, wire.GetMessage, wire.Thread, wire.Owed, wire.Forgive, wire.Why,
+        wire.Receipts, wire.Bye, wire.Heartbeat, wire.Register,
     }
 )  # fmt: skip
 """What a visit may say: it can't do anything that only the agent's own session should decide."""
@@ -61,6 +61,7 @@ class Broker:
         self.deadlines = deadlines
         self.leases = Leases(self.directory, deadlines, self._on_silence)
         self.quotas = quotas if quotas is not None else Limits()
+        self.room = (self.quotas.inbox_messages_max, self.quotas.inbox_bytes_max)
         self.limits = LIMITS | {
             "inbox_messages": self.quotas.inbox_messages_max,
             "inbox_bytes": self.quotas.inbox_bytes_max,
@@ -101,6 +102,7 @@ class Broker:
             wire.Receipts: self._receipts,
             wire.Thread: self._thread,
             wire.Owed: self._owed,
+            wire.Forgive: self._forgive,
             wire.Why: self._why,
             wire.Subscribe: self._subscribe,
             wire.Unsubscribe: self._subscribe,
@@ -149,7 +151,10 @@ class Broker:
     def receive(self, session: Session, batch: list[Any], now: float) -> None:
         """The frames of one WebSocket message, in order."""
         if session.agent is not None and not session.visiting:
-            self.directory.agents[session.agent].heard_at = now
+            known = self.directory.agents[session.agent]
+            known.heard_at = now
+            if known.is_silent:
+                heard_again(self, session, known, now)
         self.directory.suggestions_left = COMPARISONS_MAX
         for frame in batch:
             if session.close is not None or session.parting:
@@ -290,6 +295,9 @@ class Broker:
     def _owed(self, session: Session, agent: str, frame: wire.Owed, now: float) -> None:
         self._ask(ask.OwedList(session, frame.id, frame.agent or agent))
 
+    def _forgive(self, session: Session, agent: str, frame: wire.Forgive, now: float) -> None:
+        self.commands.append(ask.ForgiveAsk(session, frame.id, frame.message, agent))
+
     def _why(self, session: Session, agent: str, frame: wire.Why, now: float) -> None:
         if frame.message is not None:
             self._ask(ask.FactsOfMessage(session, frame.id, frame.message))
@@ -321,8 +329,6 @@ class Broker:
             self._part(session, session.agent, left=False)
             self.receipt_watchers.discard(session)
             self.presence_watchers.discard(session)
-            if not session.visiting:
-                lost(self, session.agent, self.directory.agents[session.agent].heard_at)
 
     def refill(self, session: Session) -> None:
         """Fetch what waits in the store, if there is credit for it and nobody fetches it yet."""

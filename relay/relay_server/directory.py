@@ -32,8 +32,8 @@ class Agent:
     """
 
     __slots__ = (
-        "agent", "caps", "channels", "connected", "epoch", "heard_at", "label", "left", "load",
-         "machine", "meta", "said_bye", "status", "tags", "visitor", "will",
+        "agent", "caps", "channels", "connected", "epoch", "heard_at", "is_silent", "label", "left", "load", "lost_at",
+        "machine", "meta", "said_bye", "status", "tags", "visitor", "will",
     )  # fmt: skip
 
     def __init__(self, agent: str) -> None:
@@ -49,6 +49,10 @@ class Agent:
         self.epoch = 0
         self.heard_at = float("-inf")
         self.connected = False
+        self.is_silent = False
+        """It is connected and was told to be stale."""
+        self.lost_at = float("-inf")
+        """When its connection ended last; monotonic seconds."""
         self.left = False
         self.said_bye = False
         self.will: Will | None = None
@@ -61,8 +65,13 @@ class Agent:
         """A person, by what it says of itself: its word ends chains and loops of machines."""
         return HUMAN_TAG in self.tags
 
+    @property
+    def seen_at(self) -> float:
+        """Since when its presence counts: a connection that is lost is a sign of life too, the last one."""
+        return self.heard_at if self.connected or self.lost_at < self.heard_at else self.lost_at
+
     def presence(self, now: float) -> Presence:
-        return presence(self.connected, self.status, self.heard_at, self.left, now)
+        return presence(self.connected, self.status, self.seen_at, self.left, now)
 
     def card(self, now: float, clock_offset_ms: float) -> AgentCard:
         """The agent as the `agents` op shows it."""

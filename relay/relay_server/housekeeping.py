@@ -12,15 +12,21 @@ from .sending import best_placed, send_will
 from .store import interface as ask
 
 if TYPE_CHECKING:
+    from relay_proto.frames import Will
+
     from .broker import Broker
+    from .directory import Agent
     from .session import Session
 
 PRUNE_S: Final = 24 * 3600.0
 """Offline for this long, an agent is in no group and not listed until it registers again. Its inbox stays."""
 RETENTION_S: Final = 30 * 24 * 3600.0
 """What is finished is kept this long after its last change."""
+COME_BACK_S: Final = 3600.0
+"""Nobody is pruned this soon after the relay began: after a crash nobody knows until when an agent was there."""
 SWEEP_S: Final = 60.0
 """How often what was forgotten is swept up."""
+TICK_S: Final = 0.001
 REAP_S: Final = 3600.0
 """From the end of one walk through the old messages to the next."""
 REAP_MESSAGES_MAX: Final = 500
@@ -30,68 +36,109 @@ REAP_MESSAGES_MAX: Final = 500
 def start(broker: "Broker", now: float) -> None:
     """The relay begins: whoever left a will gets time to come back, and the sweeping starts."""
     for agent in broker.directory.agents.values():
-        if agent.will is not None:
-            broker.deadlines.add(now + STALE_S, _on_silence, (broker, agent.agent, now))
+        watch_will(broker, agent.agent, now)
     broker.deadlines.add(now + SWEEP_S, _sweep, broker)
+    broker.deadlines.add(now + COME_BACK_S, _prune, broker)
     broker.deadlines.add(now + SWEEP_S, _reap_from_the_start, broker)
 
 
-def watch(broker: "Broker", session: "Session", agent: str, now: float) -> None:
-    """An agent registered: its will, if it left one, is watched while it is connected."""
-    if broker.directory.agents[agent].will is not None:
-        broker.deadlines.add(now + STALE_S, _watch_will, (broker, session, agent))
+# -- agents that fall silent -----------------------------------------------------------------------------------------
 
 
-def _watch_will(watched: "tuple[Broker, Session, str]", now: float) -> float | None:
-    """It holds its socket, but does it say anything?"""
-    broker, session, agent = watched
+def watch_voice(broker: "Broker", session: "Session", agent: str, now: float) -> None:
+    """It is connected, and was just heard. Should it say nothing for a while, whoever watches presence is told."""
+    broker.deadlines.add(now + STALE_S, _listen, (broker, session, agent))
+
+
+def _listen(listening: "tuple[Broker, Session, str]", now: float) -> float | None:
+    broker, session, agent = listening
     if broker.sessions.get(agent) is not session:
         return None  # another session, or none: that is seen to there
     known = broker.directory.agents[agent]
-    if now < known.heard_at + STALE_S:
-        return known.heard_at + STALE_S
-    send_will(broker, agent, now)
+    if (again_at := _not_yet(known.heard_at, now)) is not None:
+        return again_at
+    known.is_silent = True
+    news.presence(broker, agent, now)
     return None
 
 
+def heard_again(broker: "Broker", session: "Session", known: "Agent", now: float) -> None:
+    """One that was silent says something."""
+    known.is_silent = False
+    news.presence(broker, known.agent, now)
+    watch_voice(broker, session, known.agent, now)
+
+
+def watch_will(broker: "Broker", agent: str, now: float) -> None:
+    """An agent that left a will may fall silent: with its socket open, or because it is gone."""
+    will = broker.directory.agents[agent].will
+    if will is not None:
+        broker.deadlines.add(now + STALE_S, _execute_will, (broker, agent, will))
+
+
+def _execute_will(watched: "tuple[Broker, str, Will]", now: float) -> float | None:
+    broker, agent, will = watched
+    known = broker.directory.agents[agent]
+    if known.will is not will:
+        return None  # it took it back, or left another one
+    again_at = _not_yet(known.heard_at, now)
+    if again_at is None:
+        send_will(broker, agent, now)
+    return again_at
+
+
 def lost(broker: "Broker", agent: str, now: float) -> None:
-    """An agent's connection was lost: it is stale, and offline if it does not come back."""
-    broker.deadlines.add(now + STALE_S, _on_silence, (broker, agent, now))
+    """An agent's connection ended. Without a bye it is stale, and offline if it does not come back."""
+    known = broker.directory.agents[agent]
+    known.lost_at = now
+    if not known.said_bye:
+        broker.deadlines.add(now + STALE_S, _on_silence, (broker, agent, now))
 
 
 def _on_silence(silent: "tuple[Broker, str, float]", now: float) -> float | None:
-    broker, agent, since = silent
-    known = broker.directory.agents.get(agent)
-    if known is None or known.connected or known.said_bye:
-        return None
-    offline_at = max(since, known.heard_at) + STALE_S
-    if now < offline_at:
-        return offline_at
-    send_will(broker, agent, now)
+    broker, agent, lost_at = silent
+    known = broker.directory.agents[agent]
+    if known.connected or known.said_bye or known.lost_at != lost_at:
+        return None  # it came back; if it was lost again, that is another wait
+    if (again_at := _not_yet(lost_at, now)) is not None:
+        return again_at
     broker.commands.append(ask.OwedBy(None, None, agent))
     news.presence(broker, agent, now)
     return None
 
 
+def _not_yet(since: float, now: float) -> float | None:
+    """When it will have been silent for STALE_S, None when it has. By the same sum as its presence is shown by."""
+    return None if now - since >= STALE_S else max(since + STALE_S, now + TICK_S)
+
+
+# -- agents that were away for too long, and what is old and finished ------------------------------------------------
+
+
 def _sweep(broker: "Broker", now: float) -> float:
-    """Forget rates and rooms that are as good as new, and prune who is away for too long."""
+    """Forget rates and rooms that are as good as new."""
     broker.rates.forget(now)
     broker.rooms.forget(now)
-    away = [
-        agent.agent
-        for agent in broker.directory.agents.values()
-        if not agent.connected and not agent.visitor and now - agent.heard_at >= PRUNE_S
-    ]
-    if away:
-        broker.commands.append(ask.Prune(None, None, away))
     return now + SWEEP_S
+
+
+def _prune(broker: "Broker", now: float) -> float:
+    away = [agent.agent for agent in broker.directory.agents.values() if not agent.visitor and _is_away(agent, now)]
+    if away:
+        before_at = int((now - PRUNE_S) * 1000 + broker.directory.clock_offset_ms)
+        broker.commands.append(ask.Prune(None, None, away, before_at))
+    return now + SWEEP_S
+
+
+def _is_away(agent: "Agent", now: float) -> bool:
+    return not agent.connected and now - agent.seen_at >= PRUNE_S
 
 
 def pruned(broker: "Broker", command: ask.Prune, now: float) -> None:
     """It is written down: now they are in no group."""
     for name in command.agents:
         agent = broker.directory.agents[name]
-        if not agent.connected and now - agent.heard_at >= PRUNE_S:
+        if _is_away(agent, now):
             broker.directory.prune(agent)
 
 

@@ -150,7 +150,7 @@ def break_ring(broker: "Broker", message: int, now_ms: int) -> None:
         return  # not accepted yet: when it is, it is looked at again
     broker.waits.remove(youngest)
     error = deadlock(ring, youngest)
-    broker.commands.append(ask.EndAsk(None, None, youngest.message, "withdrawn"))
+    broker.commands.append(ask.ForgiveAsk(None, None, youngest.message, None))
     event = wire.Event(
         event="reply.deadlock",
         at=now_ms,

@@ -27,7 +27,7 @@ RETRY_S: Final = 1.0
 
 
 ITS_OWN: Final = (
-    ask.ExpireWork, ask.Ripen, ask.LeaveAgent, ask.Refill, ask.EndSession, ask.PassOn, ask.OwedBy, ask.EndAsk,
+    ask.ExpireWork, ask.Ripen, ask.LeaveAgent, ask.Refill, ask.EndSession, ask.PassOn, ask.OwedBy, ask.ForgiveAsk,
     ask.Prune, ask.Reap,
 )  # fmt: skip
 """Commands of the relay's own."""
@@ -52,7 +52,7 @@ def _refused(broker: Broker, command: ask.Command, error: RelayError, now: float
             error.detail["lease_left_s"] = round(left_s, 3)
     if isinstance(command, ask.PutMessage):
         return sent.not_put(broker, command, error)
-    if isinstance(command, ITS_OWN):
+    if isinstance(command, ITS_OWN) and command.re is None:
         # Nobody asked for it but the relay itself, so nobody would ask again.
         broker.deadlines.add(now + (error.retry_after_s or RETRY_S), broker.retry, command)
         return
@@ -89,9 +89,10 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
     agent.epoch = outcome.epoch
     agent.heard_at, agent.left, agent.said_bye, agent.will = now, False, False, frame.will
     agent.connected = not session.lost
+    agent.is_silent = False
+    housekeeping.watch_will(broker, frame.agent, now)
     if session.lost:
-        housekeeping.lost(broker, frame.agent, now)
-        return
+        return housekeeping.lost(broker, frame.agent, now)
     broker.sessions[frame.agent] = session
     session.idle_at = now
     broker.wake_at(outcome.due_at, now, now_ms)
@@ -99,7 +100,7 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
     news.moved(broker, outcome.moved, now, now_ms)
     news.owed(broker, session, outcome.owed, now, now_ms)
     news.presence(broker, frame.agent, now)
-    housekeeping.watch(broker, session, frame.agent, now)
+    housekeeping.watch_voice(broker, session, frame.agent, now)
 
 
 def _welcome(broker: Broker, session: Session, frame: wire.Register, outcome: ask.AgentPut, now: float) -> None:
@@ -194,10 +195,14 @@ def _returned(broker: Broker, command: ask.Command, outcome: ask.Returned, now: 
     for offer in outcome.offers:
         _offer(broker, offer, now_ms)
     broker.wake_at(outcome.due_at, now, now_ms)
+    if isinstance(command, ask.FailWork) and outcome.due_at is not None:
+        command.origin.unacked.discard(command.message)  # it knows that it has it no more
+        broker.refill(command.origin)
     news.moved(broker, outcome.moved, now, now_ms)
     if isinstance(command, (ask.CompleteWork, ask.FailWork)):
         broker.rates.progress(command.agent, now)
     if isinstance(command, ask.LeaveAgent) and not broker.directory.agents[command.agent].connected:
+        housekeeping.lost(broker, command.agent, now)
         news.gone(broker, outcome.owed, now, now_ms)
         news.presence(broker, command.agent, now)
     elif isinstance(command, ask.PassOn):
@@ -268,6 +273,9 @@ def _offer(broker: Broker, offer: ask.Offered, now_ms: int) -> None:
 def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, now_ms: int) -> None:
     if isinstance(command, ask.ChangeAgent):
         _apply_change(broker, command, now)
+    elif isinstance(command, ask.ForgiveAsk):
+        if (wait := broker.waits.of(command.message)) is not None:
+            broker.waits.remove(wait)
     elif isinstance(command, ask.Prune):
         housekeeping.pruned(broker, command, now)
     elif isinstance(command, ask.EndSession):

@@ -40,7 +40,10 @@ def _ago(seconds: int) -> str:
 
 
 def presence(connected: bool, status: Status | None, heard_at: float, left: bool, now: float) -> Presence:
-    """What to show for an agent. `heard_at` and `now` are monotonic seconds; `left`: its last word was bye."""
+    """What to show for an agent. `heard_at` and `now` are monotonic seconds; `left`: its last word was bye.
+
+    Of one that is not connected, `heard_at` is when its connection was lost.
+    """
     if connected:
         return "stale" if now - heard_at >= STALE_S else (status or "online")
     if left or now - heard_at >= STALE_S:

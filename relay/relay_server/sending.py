@@ -93,6 +93,8 @@ def _address(broker: "Broker", command: ask.PutMessage, now: float) -> None:
             room = broker.rooms.take(name, size, now)
             if room is not Room.OK:
                 _look_for_room(broker, command, name, room)
+        if target.kind is TargetKind.THREAD:
+            command.room = broker.room  # whom it is for is the store's to say, and so is whether they have room
 
 
 def _is_plain(frame: wire.Send, target: Target) -> bool:
@@ -109,9 +111,7 @@ def _is_plain(frame: wire.Send, target: Target) -> bool:
 
 def _look_for_room(broker: "Broker", command: ask.PutMessage, name: str, room: Room) -> None:
     """Memory does not know that there is room: the store looks, unless it has just looked."""
-    limits = broker.quotas
-    command.plain = False
-    command.room = (limits.inbox_messages_max, limits.inbox_bytes_max)
+    command.plain, command.room = False, broker.room
     if room is Room.MEASURE:
         command.measure.append(name)
     elif len(command.recipients) > 1:

@@ -68,11 +68,12 @@ def _look_at_extras(
     broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, extras: ask.Extras, now: float, now_ms: int
 ) -> None:
     broker.wake_at(extras.due_at, now, now_ms)
-    for name, count, size in extras.measured:
-        broker.rooms.measured(name, count, size, now)
-    if outcome.online < 0 and extras.names is not None:  # only the store knew whom it is for
+    if outcome.online < 0 and extras.names is not None:  # to a thread: only the store knew whom it is for
         for name in extras.names:
             broker.rooms.added(name, command.size)
+    else:
+        for name, count, size in extras.measured:
+            broker.rooms.measured(name, count, size, now)
     if extras.answered is not None and (answered := broker.waits.of(extras.answered)) is not None:
         broker.waits.remove(answered)
     older = command.frame.supersedes
@@ -84,9 +85,7 @@ def _look_at_extras(
         _wait(broker, command, outcome, extras, now_ms)
 
 
-def _wait(
-    broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, extras: ask.Extras, now_ms: int
-) -> None:
+def _wait(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, extras: ask.Extras, now_ms: int) -> None:
     """A blocking ask was taken: its wait gets its name, and is on those who did get it."""
     asker = broker.directory.agents[command.sender]
     if command.wait is not None:
@@ -117,9 +116,12 @@ def not_put(broker: Broker, command: ask.PutMessage, error: RelayError) -> None:
 
 
 def no_room(broker: Broker, command: ask.PutMessage, outcome: ask.NoRoom, now: float, now_ms: int) -> None:
+    held = broker.rooms.held(outcome.agent)
     for name, count, size in outcome.measured:
         broker.rooms.measured(name, count, size, now)
-    not_put(broker, command, broker.rooms.inbox_full(outcome.agent, *broker.rooms.held(outcome.agent)))
+        if name == outcome.agent:
+            held = (count, size)
+    not_put(broker, command, broker.rooms.inbox_full(outcome.agent, *held))
 
 
 def _first_delivery(command: ask.PutMessage, outcome: ask.MessagePut) -> wire.Deliver:

@@ -54,14 +54,20 @@ class Story:
         if at is not None and (self.since_at is None or at < self.since_at):
             self.since_at = at
 
-    def move_of(self, agent: str, deed: str, any_one: bool = False) -> None:
-        """It is this agent's move: to do the deed. If it waits itself, it is the move of whoever that leads to.
+    def move_of(self, agent: str, deed: str = "", any_one: bool = False) -> None:
+        """It is this agent's move: to come, if it is not there, and to do the deed.
 
-        any_one: of all whose deed it is, one is enough.
+        If it waits itself, it is the move of whoever that leads to. any_one: of all whose deed it is, one is enough.
         """
         if not self.is_blocked(agent):
             self._waits_for[agent] = None
-            self.would_help(agent, deed, any_one)
+            self.would_help(agent, self._from_where_it_is(agent, deed), any_one)
+
+    def _from_where_it_is(self, agent: str, deed: str) -> str:
+        if self.is_there(agent):
+            return deed
+        known = self.broker.directory.get(agent)
+        return " and ".join(filter(None, ["come back" if known is not None and known.epoch else "register", deed]))
 
     def is_blocked(self, agent: str) -> bool:
         """It is there and waits itself. Whom for is told at the end."""
@@ -99,18 +105,13 @@ class Story:
             text += f", who {self.state_of(ends[0])}"
         for end in ends:
             answer = "reply" if last.message is None else f"reply to message {last.message}"
-            self.would_help(end, answer if self.is_there(end) else f"{self.return_of(end)} and {answer}", any_one=True)
+            self.would_help(end, self._from_where_it_is(end, answer), any_one=True)
             self._waits_for[end] = None
         self.say(f"{wait.asker} {text}.")
 
     def is_there(self, agent: str) -> bool:
         """It has a session now."""
         return agent in self.broker.sessions
-
-    def return_of(self, agent: str) -> str:
-        """The deed of one that has no session: to come back, or to come at all."""
-        known = self.broker.directory.get(agent)
-        return "come back" if known is not None and known.epoch else "register"
 
     def state_of(self, agent: str) -> str:
         """`is busy, last heard of 3 s ago`, `has been offline since 2023-.. UTC (5 min): it said bye`."""

@@ -123,7 +123,7 @@ def _tell_inbox(story: Story, agent: str, facts: ask.AgentFacts) -> None:
         story.say(f"Its inbox is full ({facts.pending} messages, {facts.size} bytes): who writes to it is refused.")
     if session is None:
         if not later or facts.pending > 1:
-            story.move_of(agent, story.return_of(agent))
+            story.move_of(agent)
     elif (window := story.window_of(agent)) is not None:
         first = min(session.unacked, default=oldest.message)
         story.say(f"{agent} {window}: nothing more is pushed to it now.")
@@ -171,8 +171,8 @@ def _tell_debts(story: Story, agent: str, debts: list[OwedReply]) -> None:
 
 
 def _should(story: Story, agent: str, deed: str) -> None:
-    """What an agent should do, which begins with being there."""
-    story.move_of(agent, deed if story.is_there(agent) else story.return_of(agent))
+    """What an agent should do; one that is not there is told no more than to come."""
+    story.move_of(agent, deed if story.is_there(agent) else "")
 
 
 def _tell_hopes(story: Story, agent: str, hopes: list[OwedReply]) -> None:

@@ -127,7 +127,7 @@ def _should(story: Story, facts: ask.MessageFacts, agent: str) -> None:
         deed = f"reply to message {message}"
     else:
         deed = f"ack or nack message {message}"
-    story.move_of(agent, deed if story.is_there(agent) else f"{story.return_of(agent)} and {deed}", any_one=is_work)
+    story.move_of(agent, deed, any_one=is_work)
 
 
 def _why_not_pushed(story: Story, facts: ask.MessageFacts, one: ask.DeliveryFacts, kind: str) -> str:
@@ -141,7 +141,7 @@ def _why_not_pushed(story: Story, facts: ask.MessageFacts, one: ask.DeliveryFact
             cause = f"{agent} acked it and did not claim it"
         return f" before {words.when(one.due_at, story.now_ms)}: {cause}"
     if kind == "away":
-        story.move_of(agent, story.return_of(agent), any_one=facts.item.work is not None)
+        story.move_of(agent, any_one=facts.item.work is not None)
         return f", since {agent} is not connected"
     if kind == "next":
         return ": its turn comes next"
@@ -209,7 +209,7 @@ def _tell_groups(story: Story, facts: ask.MessageFacts, shown: list[ask.Delivery
 def _move(story: Story, facts: ask.MessageFacts, one: ask.DeliveryFacts, kind: str) -> None:
     agent = one.state.agent
     if kind == "away":
-        story.move_of(agent, story.return_of(agent), any_one=facts.item.work is not None)
+        story.move_of(agent, any_one=facts.item.work is not None)
     elif kind == "full":
         story.move_of(agent, "ack what it holds", any_one=facts.item.work is not None)
     elif kind in ("pushed", "surfaced"):

@@ -83,8 +83,7 @@ def _tell_claim(story: Story, facts: ask.MessageFacts, work: WorkState) -> None:
         after = "the work is given up, this being its last attempt" if last else "the work is offered again"
         story.say(f"The lease has {words.span(left_s)} left, and {renewed}; when it ends {after}.")
         story.facts["work"]["lease_left_s"] = int(left_s)
-    deed = f"complete, fail or release message {message}"
-    story.move_of(holder, deed if story.is_there(holder) else f"{story.return_of(holder)} and {deed}")
+    story.move_of(holder, f"complete, fail or release message {message}")
 
 
 def _tell_end(story: Story, facts: ask.MessageFacts, work: WorkState) -> None:
@@ -122,7 +121,7 @@ def _tell_candidates(story: Story, facts: ask.MessageFacts) -> None:
     if left_out:
         story.say(f"Registered and not offered it: {words.listed(left_out)}; it is offered when they register again.")
         for name in left_out:
-            story.move_of(name, "register again", any_one=True)
+            story.move_of(name, "register again" if story.is_there(name) else "", any_one=True)
     elif registered:
         story.say(f"No other agent {who} is registered; the first one that comes is offered it.")
     else:

@@ -8,7 +8,7 @@ import pytest
 from relay_client import Agent, Deadlock, Disconnected, Message, ReplyOverdue, ReplyRefused
 from relay_client import asking as module
 from relay_proto.errors import BadRequest, HopLimit
-from relay_proto.frames import Ack, Deliver, Error, Event, Ok, RelayFrame, Send
+from relay_proto.frames import Ack, Deliver, Error, Event, Forgive, GetMessage, Ok, RelayFrame, Send
 from tests.client.scripted import WAIT_S, Peer, ScriptedRelay, deliver, hear, running, sent
 
 AT = 1_700_000_000_000
@@ -382,3 +382,34 @@ async def test_a_loop_that_waits_for_a_reply_deals_with_nothing(relay: ScriptedR
         await peer.say(deliver(1))
         assert (await peer.next(Send)).waits
         assert await says_it_waits(agent, peer)
+
+
+# -- forgiving -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_cancelled_ask_is_forgiven_so_that_nobody_counts_as_blocked(relay: ScriptedRelay) -> None:
+    async with asked(relay) as (agent, peer, frame, call):
+        await peer.say(sent(frame.id, 41), deliver(42))
+        await agent.receive(WAIT_S)  # so the ok was heard
+        call.cancel()
+        forgiven = await peer.next(Forgive)
+        assert forgiven.message == 41
+        await peer.say(Ok(re=forgiven.id))
+
+
+async def test_one_reply_of_several_is_enough_and_the_others_are_forgiven(relay: ScriptedRelay) -> None:
+    async with asked(relay, to="cap:x") as (_, peer, frame, call):
+        await peer.say(Ok(re=frame.id, message=41, thread=41, recipients=3, online=3))
+        await peer.say(reply(sender="cyd"))
+        assert (await call).sender == "cyd"
+        assert (await peer.next(Forgive)).message == 41
+
+
+async def test_the_reply_of_the_one_who_owed_it_needs_no_forgiving(relay: ScriptedRelay) -> None:
+    async with asked(relay) as (agent, peer, frame, call):
+        await peer.say(sent(frame.id, 41))
+        await peer.say(reply(sender="bob"))
+        await call
+        async with running(agent.message(41)):
+            assert await peer.next(Ack) == Ack(messages=[50])
+            assert (await peer.next(GetMessage)).message == 41

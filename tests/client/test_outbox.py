@@ -17,7 +17,7 @@ import relay_client
 from relay_client import Agent, Disconnected, Outbox, OutboxFull, OutboxInUse, OutboxUnusable, Queued, Replaced, ending
 from relay_client import outbox as outbox_module
 from relay_proto.errors import BadRequest, CloseCode, KeyConflict, RelayError, TooLarge
-from relay_proto.frames import Error, Ok, Send
+from relay_proto.frames import Error, GetMessage, Heartbeat, Ok, Send, StoredMessage
 from tests.client.scripted import WAIT_S, Peer, ScriptedRelay, running, sent
 from tests.daemon import Daemon, free_port
 
@@ -201,13 +201,15 @@ async def test_what_the_relay_refuses_for_good_steps_aside(
 async def test_an_explicit_key_that_the_relay_has_makes_no_second_message(make_daemon: MakeDaemon, path: Path) -> None:
     daemon = make_daemon().start()
     async with offline(path, daemon.url) as (agent, outbox):
-        await agent.send("bob", "once", key="job-1", hold=True)
-        daemon.kill()
-        while agent.connected:
-            await outbox._watchers.wait()
-        await queue(agent, "once", key="job-1", hold=True)
-        daemon.start()
-        await outbox.drained(WAIT_S)
+        once: dict[str, Any] = {"key": "job-1", "hold": True, "ttl_s": 600, "headers": {"a": "b"}, "priority": 7}
+        await agent.send("bob", "once", **once)
+        for _ in range(2):
+            daemon.kill()
+            while agent.connected:
+                await outbox._watchers.wait()
+            await queue(agent, "once", **once)
+            daemon.start()
+            await outbox.drained(WAIT_S)
         assert outbox.refused_count == 0
         await agent.send("bob", "end", hold=True)
     async with relay_client.connect(daemon.url, agent="bob") as bob:
@@ -449,32 +451,62 @@ async def test_a_send_without_an_answer_is_queued_when_the_connection_is_lost(re
         await outbox.drained(WAIT_S)
 
 
+async def test_nothing_leaves_while_an_earlier_send_is_still_to_come_into_the_line(path: Path) -> None:
+    late = ScriptedRelay()
+    async with offline(path, late.url) as (agent, outbox):
+        await queue(agent, "later")
+        earlier = asyncio.timeout(None)
+        outbox._on_the_way.add(earlier)
+        await late.start()
+        peer = await late.registered()
+        async with running(agent.heartbeat()) as beating:
+            await peer.say(Ok(re=(await peer.next(Heartbeat)).id or 0))
+            await beating
+        await outbox.pending()  # by now the file could have given out its first
+        async with running(agent.heartbeat()):
+            await peer.next(Heartbeat)
+            outbox._on_the_way.discard(earlier)
+            outbox.connection_changed()
+            assert (await accept(peer, 1)).body == "later"
+    await late.stop()
+
+
 async def test_what_the_relay_had_already_taken_is_not_doubled_and_not_refused(
     relay: ScriptedRelay, path: Path
 ) -> None:
-    async with online(relay, path) as (agent, outbox, peer), running(agent.send("bob", "one")) as sending:
+    async with online(relay, path) as (agent, outbox, peer), running(agent.send("bob", "one", ttl_s=60)) as sending:
         first = await peer.next(Send)  # and the relay takes it, but its answer is lost
         await peer.cut()
         assert (await sending).queued
         peer = await relay.registered()
-        stamped = await peer.next(Send)
-        assert stamped.headers is not None
-        await peer.say(Error(re=stamped.id, code="key_conflict", message="it has another content"))
-        again = await peer.next(Send)
-        assert (again.key, again.headers, again.body) == (first.key, None, "one")
-        await peer.say(Ok(re=again.id, message=1, duplicate=True))
+        again = await conflict(peer, body="one")
+        assert (again.key, again.body) == (first.key, "one")
         await outbox.drained(WAIT_S)
         assert outbox.refused_count == 0
 
 
+async def conflict(peer: Peer, **stored: Any) -> Send:
+    """The next send finds its key taken, and the message that has it is shown."""
+    frame = await peer.next(Send)
+    await peer.say(Error(re=frame.id, code="key_conflict", message="another content", detail={"message": 7}))
+    question = await peer.next(GetMessage)
+    assert question.message == 7
+    given: dict[str, Any] = {"sender": "alice", "to": "bob", "body": "", "sent_at": T0, "thread": 7, "hops": 0}
+    await peer.say(Ok(re=question.id, item=StoredMessage(message=7, **(given | stored))))
+    return frame
+
+
 async def test_a_key_of_another_message_is_refused_for_good(relay: ScriptedRelay, path: Path) -> None:
     async with offline(path) as (agent, _):
-        await queue(agent, "one", key="k1")
+        await queue(agent, "one", "two", "three")
     async with online(relay, path) as (_, outbox, peer):
-        for _ in range(2):
-            await peer.say(Error(re=(await peer.next(Send)).id, code="key_conflict", message="another content"))
+        await conflict(peer, body="another")
+        frame = await peer.next(Send)
+        await peer.say(Error(re=frame.id, code="key_conflict", message="another content", detail={"message": 8}))
+        await peer.say(Error(re=(await peer.next(GetMessage)).id, code="unknown_message", message="no message 8"))
+        await peer.say(Error(re=(await peer.next(Send)).id, code="key_conflict", message="and no detail"))
         await outbox.drained(WAIT_S)
-        assert [item.code for item in (await outbox.refused()).items] == ["key_conflict"]
+        assert [item.code for item in (await outbox.refused()).items] == ["key_conflict"] * 3
 
 
 async def test_what_had_no_answer_when_the_process_ended_leaves_again_with_its_key(

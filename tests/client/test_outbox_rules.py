@@ -7,6 +7,7 @@ from relay_client.outbox_rules import (
     QUEUED_AT_HEADER,
     RETRY_S_MAX,
     Next,
+    is_same,
     leaving,
     read_send,
     rest_of_delay_s,
@@ -16,7 +17,7 @@ from relay_client.outbox_rules import (
 )
 from relay_proto import codec
 from relay_proto.errors import ERRORS, BadFrame, BadRequest, Expired, RateLimited, RelayError
-from relay_proto.frames import Send
+from relay_proto.frames import Send, StoredMessage
 
 T0 = 1_700_000_000_000
 
@@ -29,7 +30,6 @@ def send(**fields: Any) -> Send:
 def test_what_leaves_says_when_it_was_sent() -> None:
     frame = leaving(send(headers={"a": "b"}), 7, T0, T0 + 5000)
     assert (frame.id, frame.key, frame.headers) == (7, "k", {"a": "b", QUEUED_AT_HEADER: str(T0)})
-    assert leaving(send(), 7, T0, T0, stamp=False).headers is None
 
 
 def test_a_ttl_counts_from_the_send() -> None:
@@ -66,7 +66,53 @@ def test_the_stamp_counts_as_a_header() -> None:
     headers = {f"h{i}": "x" for i in range(32)}
     with pytest.raises(BadRequest, match="headers"):
         codec.encode_checked(leaving(send(headers=headers), 1, T0, T0))
-    codec.encode_checked(leaving(send(headers=headers), 1, T0, T0, stamp=False))
+    codec.encode_checked(send(headers=headers))
+
+
+STORED: dict[str, Any] = {
+    "message": 1,
+    "sender": "alice",
+    "to": "bob",
+    "body": "x",
+    "sent_at": 1,
+    "thread": 1,
+    "hops": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "stored"),
+    [
+        ({}, {}),
+        ({"ttl_s": 5, "delay_s": 2}, {"expires_at": 99}),
+        ({}, {"headers": {QUEUED_AT_HEADER: "1"}}),
+        ({"headers": {"a": "b"}}, {"headers": {"a": "b", QUEUED_AT_HEADER: "1"}}),
+        ({"headers": {QUEUED_AT_HEADER: "7"}}, {"headers": {QUEUED_AT_HEADER: "1"}}),
+        ({"subject": "s", "priority": 9}, {"subject": "s", "priority": 9}),
+        ({}, {"channel": "c", "priority": 4, "reply_to": 5}),
+    ],
+)
+def test_a_stored_message_is_the_same_whatever_it_had_waited(fields: dict[str, Any], stored: dict[str, Any]) -> None:
+    assert is_same(send(**fields), StoredMessage(**(STORED | stored)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "stored"),
+    [
+        ({}, {"body": "y"}),
+        ({}, {"body": b"x"}),
+        ({}, {"to": "carol"}),
+        ({}, {"claimable": True}),
+        ({}, {"headers": {"a": "b"}}),
+        ({"headers": {"a": "b"}}, {}),
+        ({"subject": "s"}, {}),
+        ({"channel": "c"}, {"channel": "d"}),
+        ({"reply_to": 1}, {"reply_to": 2}),
+        ({"priority": 0}, {"priority": 4}),
+    ],
+)
+def test_a_stored_message_with_another_content_is_another(fields: dict[str, Any], stored: dict[str, Any]) -> None:
+    assert not is_same(send(**fields), StoredMessage(**(STORED | stored)))
 
 
 @pytest.mark.parametrize("code", ERRORS)

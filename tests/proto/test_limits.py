@@ -5,7 +5,21 @@ from typing import get_type_hints
 from relay_proto import limits
 from relay_proto.targets import TargetKind
 
-UNITS = ("BYTES", "CHARS", "FRAMES", "ENTRIES", "NAMES", "MESSAGES", "ID", "CREDIT", "PAGE", "PRIORITY", "HOPS", "EVENTS", "S")
+UNITS = (
+    "BYTES",
+    "CHARS",
+    "FRAMES",
+    "ENTRIES",
+    "NAMES",
+    "MESSAGES",
+    "ID",
+    "CREDIT",
+    "PAGE",
+    "PRIORITY",
+    "HOPS",
+    "EVENTS",
+    "S",
+)
 NOT_LIMITS = {"PROTOCOL_VERSION", "SUBPROTOCOL", "DEFAULT_PORT"}
 LIMITS = {name: value for name, value in vars(limits).items() if name.isupper() and name not in NOT_LIMITS}
 

@@ -77,6 +77,7 @@ class Desk:
 
     async def pass_time(self, seconds: float) -> None:
         """Time goes by; whatever is due happens at its own moment."""
+        await self.turn()
         until = self.now + seconds
         while (at := self.deadlines.next_deadline()) is not None and at <= until:
             self.now = max(self.now, at)

@@ -5,14 +5,19 @@ Everything random comes from one seed. Each action, each frame and each answer i
 
 import random
 import sqlite3
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from relay_proto import frames as wire
 from relay_server import post
 from relay_server.session import Session
+from relay_server.store.files import Ballast
+from relay_server.store.sqlite import SQLiteStore
 from tests.relay.desk import Desk
 
 NAMES = ("anna", "bert", "carl", "emma")
@@ -23,6 +28,25 @@ DRAIN_ROUNDS_SHORT = 300
 """After so many rounds the drain waits long enough for the longest backoff."""
 EVERYTHING = 1000
 """A turn's weight that takes all there is."""
+
+
+def make_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores that are opened from now on reserve no room: the write-ahead log grows as it needs to."""
+
+    def reserve_nothing(store: SQLiteStore, connection: object) -> None:
+        pass
+
+    def is_reserved(ballast: Ballast) -> bool:
+        return True
+
+    monkeypatch.setattr(SQLiteStore, "_stretch_wal", reserve_nothing)
+    monkeypatch.setattr(Ballast, "restore", is_reserved)
+
+
+def temporary_folder() -> "tempfile.TemporaryDirectory[str]":
+    """In memory, if there is such a place."""
+    memory = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
 
 
 class Broken(AssertionError):

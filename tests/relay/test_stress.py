@@ -5,15 +5,12 @@ A failure prints its seed; RELAY_TEST_SEED=<that seed> makes it the first run.
 
 import os
 import random
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from relay_server.store.files import Ballast
-from relay_server.store.sqlite import SQLiteStore
-from tests.relay.stress import DRAIN_ROUNDS, Broken, Fleet
+from tests.relay.stress import DRAIN_ROUNDS, Broken, Fleet, make_cheap, temporary_folder
 
 FIRST_SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
 RUNS = 12
@@ -25,17 +22,8 @@ OPEN = "stage IN ('queued', 'surfaced')"
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the store may be: in memory if there is such a place, and without the room it reserves."""
-
-    def reserve_nothing(store: SQLiteStore, connection: object) -> None:
-        """The write-ahead log grows as it needs to."""
-
-    def is_reserved(ballast: Ballast) -> bool:
-        return True
-
-    monkeypatch.setattr(SQLiteStore, "_stretch_wal", reserve_nothing)
-    monkeypatch.setattr(Ballast, "restore", is_reserved)
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as path:
+    make_cheap(monkeypatch)
+    with temporary_folder() as path:
         yield Path(path) / "desk"
 
 

@@ -185,6 +185,38 @@ async def test_work_that_comes_back_in_its_time_ends_at_it(desk: Desk) -> None:
     assert (await work_state(desk, ada, message))[0] == "failed"
 
 
+@pytest.mark.parametrize("comes_by", ["register", "update"])
+async def test_work_that_its_worker_came_for_later_ends_at_its_time_too(desk: Desk, comes_by: str) -> None:
+    ada = await desk.agent("ada")
+    message = await send(desk, ada, "cap:x", ttl_s=50, claimable=True)
+    await desk.pass_time(10)
+    bob = await desk.agent("bob", caps=["x"] if comes_by == "register" else [])
+    if comes_by == "update":
+        await desk.say(bob, Update(id=2, caps=["x"]))
+    await desk.pass_time(40)
+    assert kinds(desk.heard(bob))[-1:] == [f"withdrawn {message}"]
+    assert (await work_state(desk, ada, message))[0] == "failed"
+
+
+async def test_work_whose_only_candidate_surfaced_it_and_comes_back_too_late_fails(desk: Desk) -> None:
+    ada, bob = await desk.agent("ada"), await desk.agent("bob", caps=["x"])
+    message = await send(desk, ada, "cap:x", ttl_s=5, claimable=True)
+    await desk.say(bob, Ack(messages=[message], stage="surfaced"))
+    await desk.pass_time(6)
+    assert (await work_state(desk, ada, message))[0] == "ready", "it stands in front of bob, who may still claim it"
+    assert (await come_back(desk, "bob", caps=["x"]))[1] == ["ok"]
+    assert (await work_state(desk, ada, message))[0] == "failed"
+
+
+async def test_a_late_ack_of_what_a_nack_put_off_does_not_hide_it(desk: Desk) -> None:
+    """Nacked and then surfaced: it is due again all the same."""
+    ada, bob = await desk.agent("ada"), await desk.agent("bob")
+    message = await send(desk, ada, "bob")
+    await desk.say(bob, Nack(message=message, reason="r", delay_s=5), Ack(messages=[message], stage="surfaced"))
+    await desk.pass_time(5)
+    assert kinds(desk.heard(bob)) == [f"deliver {message} #2"]
+
+
 async def test_nothing_is_pushed_after_its_end_in_a_refill_either(desk: Desk) -> None:
     """The credit comes back at the very moment at which it is over, before the timer has run."""
     ada, bob = await desk.agent("ada"), await desk.agent("bob", credit=1)

@@ -66,6 +66,9 @@ async def test_register_is_answered_with_who_and_what_answers(daemon: Daemon) ->
             "credit": 1024,
             "messages_per_ack": 1024,
             "page": 1000,
+            "inbox_messages": 10_000,
+            "inbox_bytes": 64 * MIB,
+            "hops": 16,
         }
 
 

@@ -36,7 +36,11 @@ def agents(
     as_json: bool,
     door: Door,
 ) -> None:
-    """Show the agents that the relay knows, by name; all given filters must hold."""
+    """Show the agents that the relay knows, by name; all given filters must hold.
+
+    STATUS is online, idle or busy (connected, in its own words), stale (silent, or its connection was lost, for less
+    than 120 s) or offline; REASON says why. Who was offline for 24 h is not shown any more; its inbox is kept.
+    """
 
     async def action(agent: "Agent") -> list[AgentCard]:
         return await agent.agents(tag=tag, cap=cap, label=label, channel=channel, status=status, machine=machine)

@@ -27,9 +27,12 @@ class Entry(NamedTuple):
 COMMANDS: Final[dict[str, Entry]] = {
     "serve": Entry("relay_server.cli:serve", "Run a relay: the daemon that agents connect to."),
     "send": Entry("relay_client.cli.send:send", "Send a message to an agent or a group."),
+    "ask": Entry("relay_client.cli.ask:ask", "Ask an agent, wait for its reply and print it."),
     "listen": Entry("relay_client.cli.listen:listen", "Be an agent: print each message that comes, then ack it."),
     "inbox": Entry("relay_client.cli.inbox:inbox", "Show an agent's inbox; reading changes nothing."),
     "message": Entry("relay_client.cli.message:message", "Show one message, how far it came and its work."),
+    "thread": Entry("relay_client.cli.thread:thread", "Show the messages of a thread, oldest first."),
+    "owed": Entry("relay_client.cli.owed:owed", "Show the replies that an agent owes and is owed."),
     "why": Entry("relay_client.cli.why:why", "Say what an agent, a message or a task waits for."),
     "agents": Entry("relay_client.cli.agents:agents", "Show who is there and what they can do."),
 }
@@ -66,7 +69,7 @@ class LazyGroup(click.Group):
 
 EPILOG: Final = """\b
 The client commands find the relay by --url or RELAY_URL, else http://localhost:4850.
-Exit codes: 0 ok, 1 failed, 2 usage, 69 relay unreachable, 77 not allowed, 130 Ctrl-C.
+Exit codes: 0 ok, 1 failed, 2 usage, 69 relay unreachable, 77 not allowed, 130 Ctrl-C; 3-5: see relay ask -h.
 For an interactive terminal: relay-repl."""
 
 

@@ -22,6 +22,8 @@ from relay_proto.errors import BadRequest
 from relay_proto.targets import AGENT_PATTERN, BROADCAST_WORDS, parse_target
 
 from ..address import DEFAULT_URL
+from .spans import span_text
+from .values import span
 
 if TYPE_CHECKING:
     from relay_client import Agent
@@ -33,6 +35,8 @@ AGAIN_S: Final = 10.0
 AGAIN_PAUSE_S: Final = (0.02, 0.5)
 """First and largest pause before another try."""
 COMMAND_TIMEOUT_S: Final = 30.0
+TIMEOUT_S_MIN: Final = 0.1
+"""Seconds below which no relay can be expected to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,6 @@ def check_target(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return value
 
 
-MESSAGE_ID: Final = click.IntRange(min=1)
-
-
 def default_name(prefix: str = "") -> str:
     """`USER@HOST` with a prefix, made of characters that an agent id may have."""
     try:
@@ -73,39 +74,48 @@ def default_name(prefix: str = "") -> str:
     return re.sub(r"[^A-Za-z0-9._@/-]", "-", f"{prefix}{user}@{socket.gethostname()}")[: limits.AGENT_CHARS_MAX]
 
 
-def client_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds --url, --token, --as and --timeout; the command gets them as one `door`."""
+def door_options(
+    *, default_as: Callable[[], str], as_help: str, timeout_s: float, timeout_most_s: float, timeout_help: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Adds --url, --token, --as and --timeout to a command, which gets them as one `door`."""
 
-    @click.option(
-        "--url",
-        envvar="RELAY_URL",
-        default=DEFAULT_URL,
-        metavar="URL",
-        help=f"The relay.  [env: RELAY_URL; default: {DEFAULT_URL}]",
-    )
-    @click.option("--token", envvar="RELAY_TOKEN", metavar="TOKEN", help="What lets you in.  [env: RELAY_TOKEN]")
-    @click.option(
-        "--as",
-        "name",
-        envvar="RELAY_AS",
-        callback=check_agent,
-        metavar="NAME",
-        help="Who you are; an agent of that name is not disturbed.  [env: RELAY_AS; default: cli-USER@HOST]",
-    )
-    @click.option(
-        "--timeout",
-        "timeout_s",
-        type=click.FloatRange(0.1),
-        default=COMMAND_TIMEOUT_S,
-        show_default=True,
-        metavar="SECONDS",
-        help="Give up after this long without an answer.",
-    )
-    @functools.wraps(command)
-    def with_door(*args: Any, url: str, token: str | None, name: str | None, timeout_s: float, **kwargs: Any) -> None:
-        command(*args, door=Door(url, token, name or default_name("cli-"), timeout_s), **kwargs)
+    def with_options(command: Callable[..., None]) -> Callable[..., None]:
+        @click.option(
+            "--url",
+            envvar="RELAY_URL",
+            default=DEFAULT_URL,
+            metavar="URL",
+            help=f"The relay.  [env: RELAY_URL; default: {DEFAULT_URL}]",
+        )
+        @click.option("--token", envvar="RELAY_TOKEN", metavar="TOKEN", help="What lets you in.  [env: RELAY_TOKEN]")
+        @click.option("--as", "name", envvar="RELAY_AS", callback=check_agent, metavar="NAME", help=as_help)
+        @click.option(
+            "--timeout",
+            "timeout_s",
+            type=span(TIMEOUT_S_MIN, timeout_most_s),
+            default=timeout_s,
+            metavar="TIME",
+            help=f"{timeout_help}  [default: {span_text(timeout_s)}]",
+        )
+        @functools.wraps(command)
+        def with_door(
+            *args: Any, url: str, token: str | None, name: str | None, timeout_s: float, **kwargs: Any
+        ) -> None:
+            command(*args, door=Door(url, token, name or default_as(), timeout_s), **kwargs)
 
-    return with_door
+        return with_door
+
+    return with_options
+
+
+client_options = door_options(
+    default_as=lambda: default_name("cli-"),
+    as_help="Who you are; an agent of that name is not disturbed.  [env: RELAY_AS; default: cli-USER@HOST]",
+    timeout_s=COMMAND_TIMEOUT_S,
+    timeout_most_s=float("inf"),
+    timeout_help="Give up after this long without an answer: 10, 10s, 2m.",
+)
+"""Adds --url, --token, --as and --timeout to a command that visits; it gets them as one `door`."""
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:

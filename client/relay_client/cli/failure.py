@@ -1,8 +1,10 @@
 """The one place where exceptions become exit codes and one clear line on stderr. Never a traceback.
 
-    0    ok                                       69   the relay can't be reached, or did not answer in time
-    1    failed: the relay refused it             77   the relay does not allow it
-    2    usage: the command line is wrong         130  Ctrl-C
+    0    ok                                       5    ask: a ring of agents that wait for each other (deadlock)
+    1    failed: the relay refused it             69   the relay can't be reached, or did not answer in time
+    2    usage: the command line is wrong         77   the relay does not allow it
+    3    ask: no reply in time                    130  Ctrl-C
+    4    ask: the reply will not come
 
 A reader that goes away (`relay agents | head`) is no failure: it got what it wanted.
 A command that knows more about its own failure adds it with `add_note`. RELAY_DEBUG=1 lets an exception that means
@@ -24,6 +26,9 @@ from .escape import escape
 OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
+OVERDUE: Final = 3
+REFUSED: Final = 4
+DEADLOCK: Final = 5
 UNREACHABLE: Final = 69
 NOT_ALLOWED: Final = 77
 INTERRUPTED: Final = 128 + signal.SIGINT
@@ -108,9 +113,13 @@ def explain(exc: BaseException) -> tuple[int, str]:
 
 
 def _explain_relay(exc: BaseException) -> tuple[int, str]:
-    from relay_client import Disconnected, Unreachable  # not at import: `relay --version` needs none of it
-    from relay_proto.errors import Forbidden, RelayError, Unauthorized
+    from relay_client import Disconnected, ReplyOverdue, ReplyRefused, Unreachable  # here: `--version` needs none of it
+    from relay_proto.errors import Deadlock, Forbidden, RelayError, Unauthorized
 
+    if isinstance(exc, ReplyOverdue):  # a TimeoutError, too; without an id it is the relay that did not answer
+        return UNREACHABLE if exc.ask is None else OVERDUE, escape(exc.message)
+    if isinstance(exc, (ReplyRefused, Deadlock)):
+        return REFUSED if isinstance(exc, ReplyRefused) else DEADLOCK, escape(exc.message)
     if isinstance(exc, (Unreachable, Disconnected)):
         return UNREACHABLE, escape(str(exc))
     if isinstance(exc, TimeoutError):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from relay_client import Agent
 
 LIVE = frozenset({"online", "idle", "busy"})
+TAKEOVER = "--takeover does that, `relay inbox {}` only looks"
+"""What to do instead, for commands that have the option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,17 @@ class Ear:
 @click.option("--takeover", is_flag=True, help="Replace the live session when AGENT is online.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Register with this tag; may be repeated.")
 @click.option("--cap", "caps", multiple=True, metavar="CAP", help="Register with this capability; may be repeated.")
-@click.option("--channel", "channels", multiple=True, metavar="NAME", help="Follow this channel; may be repeated.")
+@click.option(
+    "--channel", "channels", multiple=True, metavar="NAME", help="Follow this channel; may be repeated.  [default: all]"
+)
 @json_option
 @client_options
 def listen(agent: str, count: int | None, takeover: bool, as_json: bool, door: Door, **groups: tuple[str, ...]) -> None:
     """Register as AGENT and print a line a message. Each is acked after it was printed; Ctrl-C ends it.
 
     Registering replaces AGENT's live session, so this refuses when AGENT is online, unless --takeover is given. Tags,
-    capabilities and channels that AGENT had before stay, where none are given. To look without taking anything, use
-    `relay inbox`.
+    capabilities and channels that AGENT had before stay, where none are given. Who follows channels gets group messages
+    of these or of none; what is sent to AGENT itself always comes. To look without taking anything, use `relay inbox`.
     """
     run(_listen(door, Ear(replace(door, name=agent), groups, as_json, count), takeover))
 
@@ -52,7 +56,7 @@ def listen(agent: str, count: int | None, takeover: bool, as_json: bool, door: D
 async def _listen(asker: Door, ear: Ear, takeover: bool) -> None:
     import relay_client
 
-    before = await registration(asker, ear.door.name, takeover=takeover)
+    before = await registration(asker, ear.door.name, instead=None if takeover else TAKEOVER.format(ear.door.name))
     groups = before | {name: values for name, values in ear.groups.items() if values}
     door, columns, printed = ear.door, width(), 0
     async with relay_client.connect(door.url, agent=door.name, token=door.token, **groups) as agent:
@@ -70,9 +74,10 @@ def say(line: str) -> None:
     print(f"relay: {line}", file=sys.stderr, flush=True)
 
 
-async def registration(asker: Door, name: str, *, takeover: bool) -> dict[str, Any]:
+async def registration(asker: Door, name: str, *, instead: str | None) -> dict[str, Any]:
     """What `name` is registered with, as arguments of `connect`: who registers in its place must not make it lose its
-    address. Empty for a new agent. Raises a ClickException when it has a live session and `takeover` is not given.
+    address. Empty for a new agent. When it has a live session: a ClickException that says what to do `instead`, or
+    nothing when that is None.
 
     A courtesy, not a lock: who comes online between this look and our registering is still replaced.
     """
@@ -83,9 +88,6 @@ async def registration(asker: Door, name: str, *, takeover: bool) -> dict[str, A
     card = await ask(asker, action)
     if card is None:
         return {}
-    if card.status in LIVE and not takeover:
-        raise click.ClickException(
-            f"{name} is online, and this would replace its session; --takeover does that, "
-            f"`relay inbox {name}` only looks"
-        )
+    if card.status in LIVE and instead is not None:
+        raise click.ClickException(f"{name} is online, and this would replace its session; {instead}")
     return {"label": card.label, "tags": card.tags, "caps": card.caps, "channels": card.channels, "meta": card.meta}

@@ -6,10 +6,11 @@ import click
 
 from relay_proto.frames import StoredMessage
 
-from .door import MESSAGE_ID, Door, ask, client_options, run
+from .door import Door, ask, client_options, run
 from .output import json_option, now, put, width
 from .records import json_line, struct_record
 from .render import message_page
+from .values import MESSAGE_ID
 
 if TYPE_CHECKING:
     from relay_client import Agent
@@ -20,7 +21,18 @@ if TYPE_CHECKING:
 @json_option
 @client_options
 def message(identifier: int, as_json: bool, door: Door) -> None:
-    """Show message ID: envelope, body, deliveries with their stages, and its work when it is claimable."""
+    """Show message ID: envelope, body, its work when it is claimable, and how far it came at each recipient.
+
+    \b
+    queued      in the inbox: waits for the agent, or for its time
+    pushed      written to the agent's connection
+    surfaced    the agent has it before its eyes
+    done        dealt with
+    nacked      refused, for the reason given
+    expired     its time was over first
+    superseded  withdrawn, for the reason given
+    dead        given up
+    """
 
     async def action(agent: "Agent") -> StoredMessage:
         return await agent.message(identifier)

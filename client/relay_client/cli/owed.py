@@ -20,16 +20,16 @@ EACH_WAY_MAX: Final = 100
 
 
 @click.command(short_help="Show the replies that an agent owes and is owed.")
-@click.argument("name", metavar="[NAME]", required=False, callback=check_agent)
+@click.argument("agent_id", metavar="[NAME]", required=False, callback=check_agent)
 @json_option
 @client_options
-def owed(name: str | None, as_json: bool, door: Door) -> None:
+def owed(agent_id: str | None, as_json: bool, door: Door) -> None:
     """Show the replies that agent NAME owes, and those that it is owed, oldest first.
 
     Without NAME: those of who you are (--as). A reply is owed for each message that was sent as an ask (relay ask,
     relay send --expect-reply), until it is answered or refused; what is overdue is still owed.
     """
-    who = name or door.name
+    who = agent_id or door.name
 
     async def action(agent: "Agent") -> list[OwedReply]:
         return await agent.owed(who)

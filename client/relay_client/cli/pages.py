@@ -9,7 +9,7 @@ import click
 from relay_proto import limits
 from relay_proto.frames import StoredMessage
 
-from .door import MESSAGE_ID
+from .values import MESSAGE_ID
 
 if TYPE_CHECKING:
     from relay_client import Page

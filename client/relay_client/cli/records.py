@@ -21,7 +21,7 @@ def json_line(record: dict[str, Any]) -> str:
 
 
 def struct_record(item: msgspec.Struct) -> dict[str, Any]:
-    """A struct of the wire (AgentCard, StoredMessage) as a JSON-ready dict."""
+    """A struct of the wire (AgentCard, StoredMessage, OwedReply) as a JSON-ready dict."""
     record: dict[str, Any] = msgspec.to_builtins(item, builtin_types=(bytes,))
     _bytes_as_base64(record, "body")
     if isinstance(record.get("work"), dict):
@@ -42,10 +42,15 @@ def message_json(message: "Message") -> str:
         "subject": message.subject,
         "channel": message.channel,
         "reply_to": message.reply_to,
+        "caused_by": message.caused_by,
         "intent": message.intent,
         "content_type": message.content_type,
         "headers": message.headers or None,
         "claimable": message.claimable or None,
+        "priority": message.priority,
+        "expires_at": message.expires_at,
+        "supersedes": message.supersedes,
+        "reply_by_at": message.reply_by_at,
         "body": message.body,
     }
     _bytes_as_base64(record, "body")
@@ -54,7 +59,7 @@ def message_json(message: "Message") -> str:
 
 def receipt_record(receipt: "Receipt") -> dict[str, Any]:
     """The answer to a send as a JSON-ready dict."""
-    return {
+    record: dict[str, Any] = {
         "message": receipt.message,
         "thread": receipt.thread,
         "recipients": receipt.recipients,
@@ -62,6 +67,11 @@ def receipt_record(receipt: "Receipt") -> dict[str, Any]:
         "duplicate": receipt.duplicate,
         "key": receipt.key,
     }
+    if receipt.full:
+        record["full"] = receipt.full
+    if receipt.note is not None:
+        record["note"] = receipt.note
+    return record
 
 
 def _bytes_as_base64(record: dict[str, Any], field: str) -> None:

@@ -1,16 +1,21 @@
-"""What messages, agents and receipts look like to a person. Pure: no I/O, no clock; `now` and widths are arguments.
+"""What messages, agents, receipts and owed replies look like to a person.
 
+Pure: no I/O, no clock; `now` and widths are arguments.
 Every text that came from an agent passes `escape`, so a table stays a table and a line stays a line.
 """
 
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from relay_proto.frames import AgentCard, DeliveryState, StoredMessage, WorkState
+from relay_proto.frames import AgentCard, DeliveryState, OwedReply, StoredMessage, WorkState
 
 from .escape import escape
+from .spans import about, span_text
+
+if TYPE_CHECKING:
+    from relay_client import Receipt
 
 GAP = "  "
 
@@ -34,10 +39,21 @@ class Shown(Protocol):
     def channel(self) -> str | None: ...
     @property
     def claimable(self) -> bool: ...
+    @property
+    def reply_to(self) -> int | None: ...
+    @property
+    def priority(self) -> int | None: ...
+    @property
+    def expires_at(self) -> int | None: ...
+    @property
+    def supersedes(self) -> int | None: ...
+    @property
+    def reply_by_at(self) -> int | None: ...
 
 
 def message_line(message: Shown, *, now: datetime, width: int | None = None, stage: str | None = None) -> str:
-    """`14:03:07  #12  builder → cap:review  [channel] subject: body…`, cut to `width` cells (None: not cut)."""
+    """`14:03:07  #12  builder → cap:review  [channel] (work, reply by 14:05:00) subject: body…`, cut to `width` cells
+    (None: not cut)."""
     parts = [clock(message.sent_at, now), f"#{message.message}"]
     if stage is not None:
         parts.append(stage)
@@ -46,11 +62,29 @@ def message_line(message: Shown, *, now: datetime, width: int | None = None, sta
     if message.subject:
         text = f"{message.subject}: {text}"
     badges = [f"[{message.channel}]"] if message.channel else []
-    if message.claimable:
-        badges.append("(work)")
+    if marks := _marks(message, now):
+        badges.append(f"({', '.join(marks)})")
     parts.append(escape(" ".join([*badges, text])))
     line = GAP.join(parts)
     return line if width is None else cut(line, width)
+
+
+def _marks(message: Shown, now: datetime) -> list[str]:
+    """What is special about a message: what to do about it, by when."""
+    marks = ["work"] if message.claimable else []
+    if message.reply_to is not None:
+        marks.append(f"re #{message.reply_to}")
+    if message.reply_by_at is not None:
+        marks.append(f"reply by {clock(message.reply_by_at, now)}")
+    if message.priority is not None:
+        marks.append(f"priority {message.priority}")
+    if message.supersedes is not None:
+        marks.append(f"replaces #{message.supersedes}")
+    if isinstance(message, StoredMessage) and message.due_at is not None:
+        marks.append(f"due {clock(message.due_at, now)}")
+    if message.expires_at is not None:
+        marks.append(f"until {clock(message.expires_at, now)}")
+    return marks
 
 
 def body_text(body: str | bytes | None) -> str:
@@ -68,11 +102,13 @@ def clock(at: int, now: datetime) -> str:
 
 def ago(at: int, now: datetime) -> str:
     """How long before `now`, in its largest unit: `3s`, `12m`, `5h`, `9d`."""
-    seconds = max(0, int(now.timestamp() - at / 1000))
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
+    return about(now.timestamp() - at / 1000)
+
+
+def when(at: int, now: datetime) -> str:
+    """`14:05:00 (in 2m)`, `14:05:00 (3m ago)`."""
+    away_s = at / 1000 - now.timestamp()
+    return f"{clock(at, now)} ({f'in {about(away_s)}' if away_s > 0 else f'{about(-away_s)} ago'})"
 
 
 def cells(text: str) -> int:
@@ -111,7 +147,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], width: int | N
 
 def agents_table(cards: Iterable[AgentCard], *, now: datetime, width: int | None = None) -> list[str]:
     """Who is there, one agent a line."""
-    headings = ("AGENT", "STATUS", "LABEL", "CAPS", "TAGS", "CHANNELS", "MACHINE", "LOAD", "SEEN")
+    headings = ("AGENT", "STATUS", "LABEL", "CAPS", "TAGS", "CHANNELS", "MACHINE", "LOAD", "SEEN", "REASON")
     rows = (
         (
             card.agent,
@@ -123,6 +159,7 @@ def agents_table(cards: Iterable[AgentCard], *, now: datetime, width: int | None
             card.machine or "",
             "" if card.load is None else f"{card.load:g}",
             ago(card.last_seen_at, now),
+            card.reason or "",
         )
         for card in cards
     )
@@ -137,29 +174,37 @@ def message_page(item: StoredMessage, *, now: datetime, width: int | None = None
         ("to", item.to),
         ("sent", clock(item.sent_at, now)),
         ("thread", f"#{item.thread}" + (f", a reply to #{item.reply_to}" if item.reply_to else "")),
+        ("cause", f"#{item.caused_by}" if item.caused_by else ""),
+        ("replaces", f"#{item.supersedes}" if item.supersedes else ""),
         ("subject", item.subject or ""),
         ("channel", item.channel or ""),
         ("intent", item.intent or ""),
         ("type", item.content_type or ""),
+        ("priority", "" if item.priority is None else str(item.priority)),
+        ("due", "" if item.due_at is None else when(item.due_at, now)),
+        ("expires", "" if item.expires_at is None else when(item.expires_at, now)),
+        ("reply by", "" if item.reply_by_at is None else when(item.reply_by_at, now)),
         *((f"header {name}", value) for name, value in (item.headers or {}).items()),
     ]
     lines = [f"{escape(name) + ':':<10}{escape(value)}" for name, value in facts if value]
     lines.append("")
     lines.extend(f"    {line}" for line in escape(body_text(item.body), keep="\n\t").split("\n"))
     if item.work is not None:
-        lines += ["", f"{'work:':<10}{escape(work_text(item.work))}"]
+        lines += ["", f"{'work:':<10}{escape(work_text(item.work, now=now))}"]
     if item.deliveries:
         lines += ["", *deliveries_table(item.deliveries, now=now, width=width)]
     return lines
 
 
-def work_text(work: WorkState) -> str:
+def work_text(work: WorkState, *, now: datetime) -> str:
     """The state of work in one line (not escaped): `claimed by reviewer-2, 41 s left (fence 7, attempt 2)`."""
     words = str(work.state)
     if work.holder:
         words += f" by {work.holder}"
     if work.lease_left_s is not None:
         words += f", {work.lease_left_s:.0f} s left"
+    if work.ready_at is not None:
+        words += f" until {clock(work.ready_at, now)}"
     words += f" (fence {work.fence}, attempts {work.attempts})"
     if work.reason:
         words += f"; {work.reason}"
@@ -172,3 +217,46 @@ def deliveries_table(deliveries: Iterable[DeliveryState], *, now: datetime, widt
     """How far a message came at each recipient."""
     rows = ((one.agent, one.stage, clock(one.at, now), str(one.attempt), one.reason or "") for one in deliveries)
     return table(("RECIPIENT", "STAGE", "AT", "ATTEMPT", "REASON"), rows, width)
+
+
+def receipt_lines(to: str, receipt: "Receipt", *, delay_s: float | None = None, own_key: bool = False) -> list[str]:
+    """`#12 → cap:review: in 3 inboxes, 2 of them online`, the truth when nobody has it, and what else was said of it.
+
+    delay_s: when it is due, as it was asked for. own_key: the user chose the key, so that a duplicate is news.
+    """
+    if receipt.recipients == 0:
+        words = "accepted, but it matches nobody: in no inbox"
+    elif receipt.recipients == 1:
+        words = f"in the inbox, {'online' if receipt.online else 'offline'}"
+    else:
+        words = f"in {receipt.recipients} inboxes, {receipt.online} of them online"
+    if delay_s and receipt.recipients:
+        words += f"; due in {span_text(delay_s)}"
+    if own_key and receipt.duplicate:
+        words += " (this key was used before: nothing new was sent)"
+    lines = [f"#{receipt.message} → {escape(to)}: {words}"]
+    if receipt.full:
+        lines.append(f"  full, so not in the inbox of: {escape(', '.join(receipt.full))}")
+    if receipt.note is not None:
+        lines.append(f"  note: {escape(receipt.note)}")
+    return lines
+
+
+def owed_table(items: Iterable[OwedReply], *, now: datetime, width: int | None = None) -> list[str]:
+    """Replies that are owed, one a line: who owes it to whom, by when, how far the ask came there."""
+    headings = ("ASK", "OWED BY", "STATUS", "TO", "REPLY BY", "", "ASK IS", "SINCE", "SUBJECT")
+    rows = (
+        (
+            f"#{item.message}",
+            item.agent,
+            item.status or "",
+            item.asker,
+            clock(item.reply_by_at, now),
+            f"overdue {ago(item.reply_by_at, now)}" if item.overdue else "",
+            item.stage or "",
+            "" if item.stage_at is None else clock(item.stage_at, now),
+            item.subject or "",
+        )
+        for item in items
+    )
+    return table(headings, rows, width)

@@ -1,7 +1,5 @@
 """`relay send`: one message to an agent or a group."""
 
-import os
-import sys
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from relay_proto import limits
-from relay_proto.errors import BadRequest, TooLarge
 
-from .door import MESSAGE_ID, Door, ask, check_target, client_options, run
+from .door import Door, ask, client_options, run
+from .envelope import TARGET_HELP, TIME_HELP, envelope_options
 from .output import json_option, put
 from .records import json_line, receipt_record
+from .render import receipt_lines
+from .values import MESSAGE_ID, span
 
 if TYPE_CHECKING:
     from relay_client import Agent, Receipt
@@ -29,70 +29,48 @@ class Letter:
     fields: dict[str, Any]
 
 
-@click.command(short_help="Send a message to an agent or a group.")
-@click.argument("to", metavar="TO", callback=check_target)
-@click.argument("body", metavar="BODY")
-@click.option("--subject", metavar="TEXT", help="One line that says what it is about.")
-@click.option("--channel", metavar="NAME", help="Topic of the message.")
-@click.option("--reply-to", type=MESSAGE_ID, metavar="ID", help="The message this answers; it joins that thread.")
-@click.option("--thread", type=MESSAGE_ID, metavar="ID", help="The thread's first message.")
-@click.option("--intent", type=click.Choice(["request", "inform", "ack"]), help="What is expected of the recipient.")
-@click.option("--content-type", metavar="TYPE", help="What the body is, e.g. application/json.")
-@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; may be repeated.")
-@click.option("--key", metavar="KEY", help="Idempotency: the same key again is the same message.  [default: random]")
-@click.option("--claimable", is_flag=True, help="Work: exactly one recipient may claim it.")
-@click.option("--hold", is_flag=True, help="Keep it for an agent that the relay has never seen.")
-@json_option
-@client_options
-def send(
-    to: str, body: str, door: Door, as_json: bool, headers: tuple[str, ...], key: str | None, **fields: Any
-) -> None:
-    """Send BODY to TO and say how many have it in their inbox.
+@click.command(
+    short_help="Send a message to an agent or a group.",
+    help=f"""Send BODY to TO and say how many have it in their inbox.
 
-    \b
-    TO is an agent (builder), a group (tag:x, cap:x, label:x) or everyone (ALL).
-    BODY - is read from stdin.
+    {TARGET_HELP}
+    {TIME_HELP}
 
     When this returns 0, the message is on the relay's disk.
-    """
-    fields["headers"] = dict(_header(header) for header in headers) or None
-    letter = Letter(to, _read_stdin() if body == "-" else _read_argument(body), key or uuid.uuid4().hex, fields)
+    """,
+)
+@envelope_options
+@click.option(
+    "--delay",
+    "delay_s",
+    type=span(0.0, limits.DELAY_S_MAX),
+    metavar="TIME",
+    help="Delivered when this is over and not before, even if the relay restarts meanwhile.",
+)
+@click.option(
+    "--supersedes",
+    type=MESSAGE_ID,
+    metavar="ID",
+    help="An earlier message of yours that this one replaces: it is not delivered any more where it was not yet.",
+)
+@click.option("--intent", type=click.Choice(["request", "inform", "ack"]), help="What is expected of the recipient.")
+@click.option(
+    "--expect-reply",
+    "expect_reply_s",
+    type=span(limits.SPAN_S_MIN, limits.REPLY_S_MAX),
+    metavar="TIME",
+    help="A reply is owed within this: see `relay owed`. To wait for the reply use `relay ask`.",
+)
+@click.option("--key", metavar="KEY", help="Idempotency: the same key again is the same message.  [default: random]")
+@json_option
+@client_options
+def send(to: str, body: str | bytes, door: Door, as_json: bool, key: str | None, **fields: Any) -> None:
+    letter = Letter(to, body, key or uuid.uuid4().hex, fields)
     receipt = run(deliver(door, letter))
-    again = " (this key was used before: nothing new was sent)" if key is not None and receipt.duplicate else ""
-    put([json_line(receipt_record(receipt)) if as_json else receipt_line(to, receipt) + again])
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="'--header'")
-    return name, value
-
-
-def _read_argument(body: str) -> str | bytes:
-    """An argument as it was typed: text, or the bytes of one that is no UTF-8."""
-    try:
-        body.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(body)
-    return body
-
-
-def _read_stdin() -> str | bytes:
-    """All of stdin: text when it is UTF-8, else bytes. Raises TooLarge without reading all of something endless."""
-    data = sys.stdin.buffer.read(limits.BODY_BYTES_MAX + 1)
-    if len(data) > limits.BODY_BYTES_MAX:
-        raise TooLarge(f"the body on stdin is larger than {limits.BODY_BYTES_MAX} bytes; send its address instead")
-    if not data:  # what should have written it failed, most likely
-        raise BadRequest('stdin is empty, nothing was sent; an empty body on purpose is ""')
-    return _text_or_bytes(data)
-
-
-def _text_or_bytes(data: bytes) -> str | bytes:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data
+    if as_json:
+        put([json_line(receipt_record(receipt))])
+    else:
+        put(receipt_lines(to, receipt, delay_s=fields["delay_s"], own_key=key is not None))
 
 
 async def deliver(door: Door, letter: Letter) -> "Receipt":
@@ -113,14 +91,3 @@ async def deliver(door: Door, letter: Letter) -> "Receipt":
         if tries:
             exc.add_note(f"it may or may not be accepted; the same command with --key {letter.key} can't double it")
         raise
-
-
-def receipt_line(to: str, receipt: "Receipt") -> str:
-    """`#12 → cap:review: in 3 inboxes, 2 of them online`, and the truth when nobody has it."""
-    if receipt.recipients == 0:
-        words = "accepted, but it matches nobody: in no inbox"
-    elif receipt.recipients == 1:
-        words = "in the inbox, online" if receipt.online else "in the inbox, offline"
-    else:
-        words = f"in {receipt.recipients} inboxes, {receipt.online} of them online"
-    return f"#{receipt.message} → {to}: {words}"

@@ -3,8 +3,6 @@
 import re
 from typing import Final
 
-import click
-
 UNITS_S: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 FORM: Final = "seconds (90) or a number with its unit (90s, 5m, 2h, 1d)"
 """What a span looks like, for help and errors."""
@@ -19,7 +17,10 @@ def parse_span(text: str, least_s: float = 0.0, most_s: float = float("inf")) ->
         raise ValueError(f"{text[:40]!r} is no length of time; expected {FORM}")
     seconds = float(found[1]) * UNITS_S[found[2] or "s"]
     if not least_s <= seconds <= most_s:
-        raise ValueError(f"{text[:40]!r} is not within {span_text(least_s)} to {span_text(most_s)}")
+        limit = f"at least {span_text(least_s)}" + (
+            f" and at most {span_text(most_s)}" if most_s < float("inf") else ""
+        )
+        raise ValueError(f"{text[:40]!r} is out of bounds; it must be {limit}")
     return seconds
 
 
@@ -36,21 +37,3 @@ def about(seconds: float) -> str:
     whole = max(0, int(seconds))
     unit, size = next((pair for pair in UNITS_S.items() if whole >= pair[1]), ("s", 1))
     return f"{whole // size}{unit}"
-
-
-class Span(click.ParamType):
-    """The value of an option: seconds as a float, from `least_s` to `most_s`."""
-
-    name = "time"
-
-    def __init__(self, least_s: float = 0.0, most_s: float = float("inf")) -> None:
-        self.least_s = least_s
-        self.most_s = most_s
-
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, (int, float)):
-            return float(value)  # a default
-        try:
-            return parse_span(value, self.least_s, self.most_s)
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)

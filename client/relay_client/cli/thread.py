@@ -6,11 +6,12 @@ import click
 
 from relay_proto.frames import StoredMessage
 
-from .door import MESSAGE_ID, Door, ask, client_options, run
+from .door import Door, ask, client_options, run
 from .output import json_option, now, put, width
 from .pages import after_option, limit_option, read_pages, tell_more
 from .records import json_line, struct_record
 from .render import message_line
+from .values import MESSAGE_ID
 
 if TYPE_CHECKING:
     from relay_client import Agent, Page

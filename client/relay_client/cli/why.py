@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from relay_proto import limits
 from relay_proto.frames import Explanation
 
 from .door import Door, ask, check_agent, client_options, run
 from .escape import escape
 from .output import json_option, put
 from .records import json_line, struct_record
+from .values import parse_message_id
 
 if TYPE_CHECKING:
     from relay_client import Agent
@@ -53,7 +53,7 @@ def why(ctx: click.Context, words: tuple[str, ...], as_json: bool, door: Door) -
 def _subject(ctx: click.Context, words: tuple[str, ...]) -> tuple[str, str | int]:
     """The kind that the words name, and an agent's name or a message's id. Raises UsageError."""
     if len(words) == 1 and words[0] not in KINDS:
-        kind, what = "message" if re.fullmatch("[0-9]+", words[0]) else "agent", words[0]
+        kind, what = "message" if re.fullmatch("#?[0-9]+", words[0]) else "agent", words[0]
     elif len(words) == 2 and words[0] in KINDS:
         kind, what = words
     elif len(words) == 1:
@@ -65,6 +65,7 @@ def _subject(ctx: click.Context, words: tuple[str, ...]) -> tuple[str, str | int
     if kind == "agent":
         check_agent(ctx, ctx.command.params[0], what)
         return kind, what
-    if not re.fullmatch("[0-9]{1,19}", what) or not 1 <= int(what) <= limits.ID_MAX:
-        raise click.UsageError(f"{what[:160]!r} is no message id: a whole number from 1", ctx)
-    return kind, int(what)
+    try:
+        return kind, parse_message_id(what)
+    except ValueError as exc:
+        raise click.UsageError(str(exc), ctx) from None

@@ -1,6 +1,7 @@
 """The `relay-repl` command: its options, and which of its two faces it shows."""
 
 import sys
+from typing import Final
 
 import click
 
@@ -10,9 +11,12 @@ from relay_proto.version import __version__
 from ..address import DEFAULT_URL
 from ..cli import failure
 from ..cli.door import COMMAND_TIMEOUT_S, Door, check_agent, default_name, run
-from ..cli.listen import registration
+from ..cli.listen import TAKEOVER, registration
 from ..cli.news import connection_news
 from ..cli.output import now, put, width
+
+HUMAN: Final = "human"
+"""The tag of what a person writes through."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -26,7 +30,9 @@ from ..cli.output import now, put, width
 def repl(url: str, name: str | None, token: str | None, takeover: bool) -> None:
     """Talk to the relay at URL (else RELAY_URL, else http://localhost:4850) as an agent. Type help when inside.
 
-    Without a terminal: one command a line from stdin, ending at the first error with its exit code.
+    At a terminal it registers with the tag `human`, beside those that the agent has: what a person writes ends loops
+    and begins new chains of messages. Without a terminal: one command a line from stdin, ending at the first error with
+    its exit code.
     """
     door = Door(url, token, name or default_name(), COMMAND_TIMEOUT_S)
     run(open_desk(door, takeover=takeover))
@@ -39,8 +45,10 @@ async def open_desk(door: Door, *, takeover: bool) -> None:
     from .desk import Desk
     from .script import run_script
 
-    before = await registration(door, door.name, takeover=takeover)
+    before = await registration(door, door.name, instead=None if takeover else TAKEOVER.format(door.name))
     interactive = sys.stdin.isatty()
+    if interactive:  # a script is no person: it must not end loops
+        before["tags"] = [*(tag for tag in before.get("tags", ()) if tag != HUMAN), HUMAN][-limits.NAMES_MAX :]
     credit = limits.CREDIT_MAX if interactive else 1  # unread messages stay unacked; a script reads none of them
     async with relay_client.connect(door.url, agent=door.name, token=door.token, credit=credit, **before) as agent:
         desk = Desk(agent, show=put, now=now, width=width)

@@ -3,6 +3,8 @@
 Rules
 - A message that was printed is `surfaced`, no more. It stays in the inbox until ack, reply or done.
 - What comes again after a reconnect is not printed again.
+- What the relay tells by itself (a reply is overdue, a message is replaced) is a line with a star.
+- What was taken away is not unread any more; what was replaced after it was surfaced is.
 - A burst prints BURST_MAX messages and a count; what was not printed is not reported as surfaced.
 """
 
@@ -11,9 +13,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
 
-from relay_client import Agent, Message
-from relay_proto.frames import AgentCard
+from relay_client import Agent, Events, Message
+from relay_proto.frames import AgentCard, Event
 
+from ..cli.events import event_lines, owed_lines
 from ..cli.render import message_line
 
 BURST_MAX: Final = 20
@@ -65,6 +68,25 @@ class Desk:
                 lines.append(f"+{len(batch) - len(shown)} more, type inbox")
             self.show(lines)
             await self.surfaced(message.message for message in shown)
+
+    async def listen(self, events: Events) -> None:
+        """Prints what the relay tells, for as long as the session lives; first what is owed now.
+
+        `events` was made before anything else was asked, so that nothing is missed. Raises when the session ends.
+        """
+        self._tell(owed_lines(await self.agent.owed(), self.agent.name, now=self.now()))
+        async for event in events:
+            self._heard(event)
+
+    def _heard(self, event: Event) -> None:
+        """Prints one event, and forgets the message that it takes away."""
+        if event.event in ("withdrawn", "superseded") and event.stage in ("expired", "superseded"):
+            self.unread.pop(event.message or 0, None)
+        self._tell(event_lines(event, self.agent.name, now=self.now()))
+
+    def _tell(self, lines: list[str]) -> None:
+        if lines:
+            self.show(f"* {line}" for line in lines)
 
     async def surfaced(self, messages: Iterable[int]) -> None:
         """Tells the relay that the user has these in front of them."""

@@ -46,7 +46,9 @@ class Screen:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self.interrupt)
         with patch_stdout(raw=True):
-            tasks = [asyncio.create_task(part) for part in (self.prompt(), self.desk.receive(), self.desk.announce())]
+            desk = self.desk
+            parts = (self.prompt(), desk.receive(), desk.announce(), desk.listen(desk.agent.events()))
+            tasks = [asyncio.create_task(part) for part in parts]
             try:
                 finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:

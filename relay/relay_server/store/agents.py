@@ -39,6 +39,8 @@ def put_agent(tx: Transaction, command: PutAgent) -> AgentPut:
         },
     ).fetchall()
     over = tx.execute(queries.expire_surfaced, (tx.now, frame.agent)).fetchall()
+    for (message,) in over:
+        tx.execute(queries.end_ready_work, ("failed", tx.now, "nobody claimed it in its time", message))
     moved = [move for (message,) in over for move in asks.moved(tx, message, [frame.agent], "expired", NOT_DEALT_WITH)]
     due_at = _offer_ready_work(tx, frame.agent, frame.label, frame.tags, frame.caps)
     pending = tx.execute(queries.pending, (frame.agent,)).fetchone()[0]
@@ -98,5 +100,5 @@ def end_session(tx: Transaction, command: EndSession) -> Done:
 
 
 def prune(tx: Transaction, command: Prune) -> Done:
-    tx.executemany(queries.prune_agent, [(tx.now, agent) for agent in command.agents])
+    tx.executemany(queries.prune_agent, [(tx.now, agent, command.before_at) for agent in command.agents])
     return Done()

@@ -10,10 +10,11 @@ overdue (still owed, and may still be answered, refused or withdrawn)
 
 from typing import Final
 
+from relay_proto.errors import Forbidden, UnknownMessage
 from relay_proto.frames import OwedReply
 
 from . import queries
-from .commands import EndAsk, OwedBy, PutMessage
+from .commands import ForgiveAsk, OwedBy, PutMessage
 from .outcomes import Done, Moved, Owing
 from .rows import owed_reply
 from .transaction import Transaction
@@ -52,8 +53,17 @@ def withdraw(tx: Transaction, message: int) -> None:
     tx.execute(queries.end_asks, ("withdrawn", message))
 
 
-def end_ask(tx: Transaction, command: EndAsk) -> Done:
-    tx.execute(queries.end_asks, (command.state, command.message))
+def forgive(tx: Transaction, command: ForgiveAsk) -> Done:
+    message = command.message
+    if command.asker is not None:
+        found = tx.execute(queries.sender_of, (message,)).fetchone()
+        if found is None:
+            raise UnknownMessage(f"message is {message}; there is no such message", detail={"messages": [message]})
+        if found[0] != command.asker:
+            raise Forbidden(
+                f"message is {message}; its replies are owed to {found[0]}, only its sender may forgive them"
+            )
+    withdraw(tx, message)
     return Done()
 
 

@@ -176,17 +176,20 @@ class OwedBy(Command):
     agent: str
 
 
-class EndAsk(Command):
-    """An ask is given up for `agent`'s sake or for everyone's (None): nobody waits for it any more."""
+class ForgiveAsk(Command):
+    """Nobody waits for the replies to this ask any more: `asker` says so, or (None) the desk, which broke a ring."""
 
     message: int
-    state: str
+    asker: str | None
 
 
 class Prune(Command):
-    """These agents were offline for too long: they belong to no group any more. Name, epoch and inbox stay."""
+    """These agents were offline for too long: they belong to no group any more. Name, epoch and inbox stay.
+
+    Nothing happens to one that was there after `before_at`: it comes back in the same turn."""
 
     agents: list[str]
+    before_at: int
 
 
 class Reap(Command):

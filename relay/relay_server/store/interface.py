@@ -19,10 +19,10 @@ from .commands import ChangeAgent as ChangeAgent
 from .commands import ClaimWork as ClaimWork
 from .commands import Command as Command
 from .commands import CompleteWork as CompleteWork
-from .commands import EndAsk as EndAsk
 from .commands import EndSession as EndSession
 from .commands import ExpireWork as ExpireWork
 from .commands import FailWork as FailWork
+from .commands import ForgiveAsk as ForgiveAsk
 from .commands import LeaveAgent as LeaveAgent
 from .commands import NackMessage as NackMessage
 from .commands import OwedBy as OwedBy

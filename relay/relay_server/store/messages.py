@@ -148,6 +148,7 @@ def _put_special(tx: Transaction, command: PutMessage) -> Outcome:
         if (frame.thread is not None or frame.reply_to is not None) and thread != root:
             raise BadRequest(f"to is {frame.to}, of thread {root}; this message is placed in thread {thread}")
         thread, online = root, -1
+        command.measure = names if any(command.room) else []
     names, full, measured = _with_room(tx, command, names)
     times = _Times(frame, target, tx.now)
     row = _row(tx, command, message, thread, hops, len(names), online)
@@ -238,11 +239,12 @@ def _supersede(tx: Transaction, older: int, message: int) -> list[Moved]:
     withdrawn = tx.execute(queries.supersede, (tx.now, reason, older)).fetchall()
     tx.execute(queries.end_ready_work, ("failed", tx.now, reason, older))
     tx.execute(queries.supersede_held, (message, older))
-    asks.withdraw(tx, older)
-    gone = asks.moved(tx, older, [agent for (agent,) in withdrawn], "superseded", reason)
+    moved = asks.moved(tx, older, [agent for (agent,) in withdrawn], "superseded", reason)
     (sender,) = tx.execute(queries.sender_of, (older,)).fetchone()
-    had_it = tx.execute(queries.seen_deliveries, (older,)).fetchall()
-    return gone + [Moved(older, sender, agent, stage, at, reason) for agent, stage, at in had_it]
+    for agent, stage, at in tx.execute(queries.seen_deliveries, (older,)).fetchall():
+        moved.append(Moved(older, sender, agent, stage, at, reason, asks.refuse(tx, older, agent)))
+    asks.withdraw(tx, older)
+    return moved
 
 
 # -- threads and keys ------------------------------------------------------------------------------------------------

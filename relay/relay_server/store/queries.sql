@@ -49,7 +49,7 @@ UPDATE agents SET last_seen_at = ? WHERE agent = ?;
 UPDATE agents SET will = NULL WHERE agent = ?;
 
 -- name: prune_agent
-UPDATE agents SET pruned_at = ? WHERE agent = ? AND pruned_at IS NULL;
+UPDATE agents SET pruned_at = ? WHERE agent = ? AND pruned_at IS NULL AND last_seen_at <= ?;
 
 -- name: expire_surfaced
 -- What stood in front of an earlier instance and was over before this one came is not shown to it.
@@ -570,7 +570,8 @@ FROM deliveries WHERE message = ? AND agent = ?;
 SELECT message, changed_at FROM work INDEXED BY work_claimed WHERE holder = ? AND state = 'claimed' ORDER BY message;
 
 -- name: finished
--- Of the next messages behind one, those with nothing open and nothing that changed since: they may go.
+-- Of the next messages behind one, those with nothing open and nothing that changed since: they may go. The last column
+-- says that a message is too young, and so is what comes behind it.
 SELECT message, sent_at < ?2 AND NOT EXISTS (
     SELECT 1 FROM deliveries AS d
     WHERE d.message = m.message AND (d.stage IN ('queued', 'surfaced') OR d.at >= ?2)
@@ -578,8 +579,8 @@ SELECT message, sent_at < ?2 AND NOT EXISTS (
     SELECT 1 FROM work AS w
     WHERE w.message = m.message AND (w.state IN ('ready', 'claimed', 'delayed') OR w.changed_at >= ?2)
 ) AND NOT EXISTS (
-    SELECT 1 FROM asks AS a WHERE a.message = m.message AND (a.state = 'open' OR a.reply_by_at >= ?2)
-)
+    SELECT 1 FROM asks AS a WHERE a.message = m.message AND (a.state IN ('open', 'overdue') OR a.reply_by_at >= ?2)
+), sent_at >= ?2
 FROM messages AS m WHERE message > ?1 ORDER BY message LIMIT ?3;
 
 -- name: delete_deliveries

@@ -84,7 +84,7 @@ APPLY: Final[dict[type[Command], Callable[[Transaction, Any], Outcome]]] = {
     ask.NackMessage: deliveries.nack_message,
     ask.Refill: deliveries.refill,
     ask.OwedBy: asks.owed_by,
-    ask.EndAsk: asks.end_ask,
+    ask.ForgiveAsk: asks.forgive,
     ask.ClaimWork: work.claim_work,
     ask.RenewWork: work.renew_work,
     ask.ReleaseWork: work.release_work,

@@ -1,0 +1,86 @@
+"""What the relay tells by itself, as lines for a person. Pure: no I/O, no clock; `now` is an argument.
+
+Every text that came from the relay or from an agent passes `escape`. A kind of event that is not known gives no line.
+"""
+
+from datetime import datetime
+
+from relay_proto.frames import Event, OwedReply
+
+from .escape import escape
+from .render import clock, when
+
+
+def event_lines(event: Event, own_name: str, *, now: datetime) -> list[str]:
+    """The lines for one event; mostly one. `own_name` is who is told."""
+    if event.event == "owed":
+        return owed_lines(event.items or [], own_name, now=now)
+    about, who = f"#{event.message}", event.agent or "somebody"
+    match event.event:
+        case "reply.overdue":
+            line = f"overdue: {who} owes the reply to {about}{_due('since', event, now)}{_known(event, now)}"
+        case "reply.gone":
+            line = f"{who} is {event.status or 'gone'} and owes the reply to {about}{_due('by', event, now)}"
+            line += f"; {_far(event, now)}" if event.stage else ""
+        case "reply.refused":
+            line = f"no reply to {about} will come from {who}: {event.stage or 'refused'}{_why(event)}"
+        case "reply.deadlock":
+            ring = event.ring or []
+            circle = " waits for ".join([*ring, *ring[:1]])
+            line = f"deadlock: nobody owes a reply to {about} any more; {event.reason or circle}"
+        case "superseded":
+            line = f"{about} is replaced by #{event.by}" + _already(event)
+        case "withdrawn":
+            line = f"{about} is withdrawn: {event.stage or 'over'}{_why(event)}"
+        case "receipt":
+            line = f"{about} is {event.stage} at {who}{_why(event)}"
+        case "presence":
+            line = f"{who} is {event.status}{_why(event)}"
+        case _:
+            return []
+    return [escape(line)]
+
+
+def owed_lines(items: list[OwedReply], own_name: str, *, now: datetime) -> list[str]:
+    """A line for each reply that is owed: first what one owes oneself."""
+    debts = [item for item in items if item.agent == own_name]
+    hopes = [item for item in items if item.agent != own_name]
+    return [
+        *(escape(f"you owe {item.asker} a reply to #{item.message}{_by(item, now)}") for item in debts),
+        *(
+            escape(f"{item.agent} owes you a reply to #{item.message}{_by(item, now)}; {item.agent} is {item.status}")
+            for item in hopes
+        ),
+    ]
+
+
+def _by(item: OwedReply, now: datetime) -> str:
+    words = f" since {when(item.reply_by_at, now)}, overdue" if item.overdue else f" by {when(item.reply_by_at, now)}"
+    return words + (f": {item.subject}" if item.subject else "")
+
+
+def _due(word: str, event: Event, now: datetime) -> str:
+    return "" if event.reply_by_at is None else f" {word} {clock(event.reply_by_at, now)}"
+
+
+def _known(event: Event, now: datetime) -> str:
+    """What the relay knows of who owes: how far the ask came there, and how the agent is."""
+    words = [_far(event, now)] if event.stage else []
+    if event.status:
+        heard = f", last heard of {when(event.status_at, now)}" if event.status_at is not None else ""
+        words.append(f"{event.agent} is {event.status}{heard}")
+    return "".join(f"; {part}" for part in words)
+
+
+def _far(event: Event, now: datetime) -> str:
+    since = f" since {when(event.stage_at, now)}" if event.stage_at is not None else ""
+    return f"it is {event.stage} there{since}"
+
+
+def _why(event: Event) -> str:
+    return f" ({event.reason})" if event.reason else ""
+
+
+def _already(event: Event) -> str:
+    """It was dealt with, or stands before one's eyes: then it is not taken away, and the new one says more."""
+    return f"; you have the old one already ({event.stage})" if event.stage in ("surfaced", "done") else ""
