@@ -27,6 +27,7 @@ import msgspec
 
 from relay_proto import codec, limits
 from relay_proto.errors import BadRequest, RelayError
+from relay_proto.fields import QUEUED_HEADER
 from relay_proto.frames import Send
 
 from .address import Address
@@ -40,7 +41,6 @@ from .outbox_link import OutboxLink
 from .outbox_rules import (
     OUTBOX_BYTES_MAX,
     OUTBOX_MESSAGES_MAX,
-    QUEUED_AT_HEADER,
     Next,
     leaving,
     retry_s,
@@ -212,7 +212,7 @@ class Outbox:
         try:
             codec.encode_checked(leaving(frame, frame.id, called_at, called_at))
         except BadRequest as exc:
-            raise BadRequest(f"{exc.message} (with an outbox, {QUEUED_AT_HEADER} is one of the headers)") from None
+            raise BadRequest(f"{exc.message} (with an outbox, {QUEUED_HEADER} is one of the headers)") from None
         self._last_place += 1
         place = self._last_place
         if self._link.connected and not (self._file.pending or self._writing):

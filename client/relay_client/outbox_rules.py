@@ -10,6 +10,7 @@ import msgspec
 
 from relay_proto import limits
 from relay_proto.errors import BadFrame, Expired, RelayError
+from relay_proto.fields import QUEUED_HEADER
 from relay_proto.frames import Send, StoredMessage
 
 from .errors import refused
@@ -18,8 +19,6 @@ OUTBOX_MESSAGES_MAX: Final = 10_000
 """Messages in one outbox, refused ones included: at the pace of an agent that is days without a relay."""
 OUTBOX_BYTES_MAX: Final = 64 * 1024 * 1024
 """Bytes of all of them: as much as the relay lets one inbox hold."""
-QUEUED_AT_HEADER: Final = "relay-queued-at"
-"""The header of a message that waited in an outbox: when its sender sent it, ms since 1970, as text."""
 
 RETRY_S_FIRST: Final = 1.0
 RETRY_S_MAX: Final = 60.0
@@ -88,7 +87,7 @@ def leaving(frame: Send, id: int, queued_at: int, now: int) -> Send:
         ttl_s = rest
     if delay_s is not None:
         delay_s = rest_of_delay_s(delay_s, queued_at, now) or None
-    headers = {**(frame.headers or {}), QUEUED_AT_HEADER: str(queued_at)}
+    headers = {**(frame.headers or {}), QUEUED_HEADER: str(queued_at)}
     try:
         return msgspec.structs.replace(frame, id=id, ttl_s=ttl_s, delay_s=delay_s, headers=headers)
     except (TypeError, ValueError) as exc:
@@ -109,7 +108,7 @@ def is_same(frame: Send, stored: StoredMessage) -> bool:
 
 
 def _without_stamp(headers: dict[str, str] | None) -> dict[str, str]:
-    return {name: text for name, text in (headers or {}).items() if name != QUEUED_AT_HEADER}
+    return {name: text for name, text in (headers or {}).items() if name != QUEUED_HEADER}
 
 
 def read_send(data: bytes) -> Send:

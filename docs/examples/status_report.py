@@ -96,7 +96,8 @@ async def supervise(ben: Process, sent: dict[str, list[int]]) -> None:
                 seen[message.sender] = message
                 print(f"supervisor   sees #{message.message} of {message.sender}: {message.body!s}")
         for card in await agent.agents(cap="hash"):
-            print(f"supervisor   sees that {card.agent} is {card.status}{f': {card.reason}' if card.reason else ''}")
+            why = f": {card.reason}" if card.reason else ""
+            print(f"supervisor   sees that {card.agent} is {card.status}{why}")
         page = await agent.inbox(unread=False, after=min(map(min, sent.values())) - 1, limit=1000)
         ledger = {item.message: item for item in page.items}
 
@@ -109,7 +110,8 @@ async def supervise(ben: Process, sent: dict[str, list[int]]) -> None:
                 await kill(ben, "ben, who has the question and owes a reply")
             if event.agent == "ben" and event.event in ("presence", "reply.gone"):
                 told[event.event] = event
-                print(f"supervisor   hears {event.event}: {event.agent} is {event.status} {event.reason or ''}")
+                why = f": {event.reason}" if event.reason else ""
+                print(f"supervisor   hears {event.event}: {event.agent} is {event.status}{why}")
             if len(told) == 2:
                 break
         await agent.send("ada", "that will do")

@@ -1,7 +1,7 @@
 """The types of fields, each with its limit, and what a type can't say: the checks that frames run after decoding."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
@@ -27,6 +27,8 @@ Reason = Annotated[str, Meta(max_length=limits.REASON_CHARS_MAX)]
 MapKey = Annotated[str, Meta(min_length=1, max_length=limits.MAP_KEY_CHARS_MAX)]
 MapText = Annotated[str, Meta(max_length=limits.MAP_VALUE_CHARS_MAX)]
 Headers = Annotated[dict[MapKey, MapText], Meta(max_length=limits.MAP_ENTRIES_MAX)]
+QUEUED_HEADER: Final = "relay-queued-at"
+"""The header that says since when a client kept a message because the relay was away: ms since 1970, as text."""
 MetaMap = Annotated[dict[MapKey, MapText | int | float | bool | None], Meta(max_length=limits.MAP_ENTRIES_MAX)]
 """Flat on purpose: an envelope that nests is a second body."""
 LeaseSeconds = (

@@ -34,15 +34,6 @@ from .waits import Waits
 PAGE_BYTES_MAX: Final = limits.MESSAGE_BYTES_MAX - 4096
 """What the items of a page may take of one WebSocket message."""
 
-LIMITS: Final = {
-    "message_bytes": limits.MESSAGE_BYTES_MAX,
-    "frames": limits.FRAMES_MAX,
-    "body_bytes": limits.BODY_BYTES_MAX,
-    "result_bytes": limits.RESULT_BYTES_MAX,
-    "credit": limits.CREDIT_MAX,
-    "messages_per_ack": limits.MESSAGES_MAX,
-    "page": limits.PAGE_MAX,
-}
 VISITOR_FRAMES: Final = frozenset(
     {
         wire.Send, wire.Agents, wire.Inbox, wire.GetMessage, wire.Thread, wire.Owed, wire.Forgive, wire.Why,
@@ -62,12 +53,6 @@ class Broker:
         self.leases = Leases(self.directory, deadlines, self._on_silence)
         self.quotas = quotas if quotas is not None else Limits()
         self.room = (self.quotas.inbox_messages_max, self.quotas.inbox_bytes_max)
-        self.limits = LIMITS | {
-            "inbox_messages": self.quotas.inbox_messages_max,
-            "inbox_bytes": self.quotas.inbox_bytes_max,
-            "hops": self.quotas.hops_max,
-        }
-        """What a client is told of them when it registers; of the quotas (the last three) 0 is none."""
         self.rates = Rates(self.quotas)
         self.rooms = Rooms(self.quotas)
         self.waits = Waits()

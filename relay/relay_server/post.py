@@ -18,6 +18,7 @@ from relay_proto.errors import Claimed, CloseCode, RelayError
 
 from . import housekeeping, news, sent
 from .broker import SERVER, Broker
+from .quota import Limits
 from .session import Session
 from .store import interface as ask
 from .target import changes_address
@@ -31,6 +32,17 @@ ITS_OWN: Final = (
     ask.Prune, ask.Reap,
 )  # fmt: skip
 """Commands of the relay's own."""
+
+LIMITS: Final = {
+    "message_bytes": limits.MESSAGE_BYTES_MAX,
+    "frames": limits.FRAMES_MAX,
+    "body_bytes": limits.BODY_BYTES_MAX,
+    "result_bytes": limits.RESULT_BYTES_MAX,
+    "credit": limits.CREDIT_MAX,
+    "messages_per_ack": limits.MESSAGES_MAX,
+    "page": limits.PAGE_MAX,
+}
+"""What a client is told of the wire's limits when it registers."""
 
 
 def settle(
@@ -117,12 +129,21 @@ def _welcome(broker: Broker, session: Session, frame: wire.Register, outcome: as
             server=SERVER,
             heartbeat_s=limits.HEARTBEAT_S,
             pending=outcome.pending,
-            limits=broker.limits,
+            limits=_limits(broker.quotas),
         ),
     )
     held, session.held = session.held, None
     if held:
         broker.receive(session, held, now)
+
+
+def _limits(quotas: Limits) -> dict[str, int]:
+    """The limits that a client should know, with those quotas that it can do something about; of these 0 is none."""
+    return LIMITS | {
+        "inbox_messages": quotas.inbox_messages_max,
+        "inbox_bytes": quotas.inbox_bytes_max,
+        "hops": quotas.hops_max,
+    }
 
 
 def _acked(broker: Broker, command: ask.AckMessages, outcome: ask.Acked, now: float, now_ms: int) -> None:

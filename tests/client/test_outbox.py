@@ -76,6 +76,20 @@ async def bodies(outbox: Outbox) -> list[Any]:
 # -- against the real relay ------------------------------------------------------------------------------------------
 
 
+async def test_what_left_the_outbox_and_is_sent_again_directly_is_one_message(
+    make_daemon: MakeDaemon, path: Path
+) -> None:
+    daemon = make_daemon()
+    async with offline(path, daemon.url) as (agent, outbox):
+        await queue(agent, "one", key="job", hold=True, ttl_s=3600)
+        daemon.start()
+        await outbox.drained(WAIT_S)
+        again = await agent.send("bob", "one", key="job", hold=True, ttl_s=3600)
+        assert again.duplicate
+        with pytest.raises(KeyConflict):
+            await agent.send("bob", "two", key="job", hold=True, ttl_s=3600)
+
+
 async def test_what_was_sent_without_a_relay_arrives_in_order_with_its_times(
     make_daemon: MakeDaemon, path: Path
 ) -> None:

@@ -4,7 +4,6 @@ import pytest
 
 from relay_client.outbox_rules import (
     FAULTS_MAX,
-    QUEUED_AT_HEADER,
     RETRY_S_MAX,
     Next,
     is_same,
@@ -17,6 +16,7 @@ from relay_client.outbox_rules import (
 )
 from relay_proto import codec
 from relay_proto.errors import ERRORS, BadFrame, BadRequest, Expired, RateLimited, RelayError
+from relay_proto.fields import QUEUED_HEADER
 from relay_proto.frames import Send, StoredMessage
 
 T0 = 1_700_000_000_000
@@ -29,7 +29,7 @@ def send(**fields: Any) -> Send:
 
 def test_what_leaves_says_when_it_was_sent() -> None:
     frame = leaving(send(headers={"a": "b"}), 7, T0, T0 + 5000)
-    assert (frame.id, frame.key, frame.headers) == (7, "k", {"a": "b", QUEUED_AT_HEADER: str(T0)})
+    assert (frame.id, frame.key, frame.headers) == (7, "k", {"a": "b", QUEUED_HEADER: str(T0)})
 
 
 def test_a_ttl_counts_from_the_send() -> None:
@@ -85,9 +85,9 @@ STORED: dict[str, Any] = {
     [
         ({}, {}),
         ({"ttl_s": 5, "delay_s": 2}, {"expires_at": 99}),
-        ({}, {"headers": {QUEUED_AT_HEADER: "1"}}),
-        ({"headers": {"a": "b"}}, {"headers": {"a": "b", QUEUED_AT_HEADER: "1"}}),
-        ({"headers": {QUEUED_AT_HEADER: "7"}}, {"headers": {QUEUED_AT_HEADER: "1"}}),
+        ({}, {"headers": {QUEUED_HEADER: "1"}}),
+        ({"headers": {"a": "b"}}, {"headers": {"a": "b", QUEUED_HEADER: "1"}}),
+        ({"headers": {QUEUED_HEADER: "7"}}, {"headers": {QUEUED_HEADER: "1"}}),
         ({"subject": "s", "priority": 9}, {"subject": "s", "priority": 9}),
         ({}, {"channel": "c", "priority": 4, "reply_to": 5}),
     ],

@@ -30,16 +30,8 @@ async def test_a_quota_that_is_set_holds_and_is_told_to_clients(make_daemon: Cal
 
 @pytest.mark.parametrize("value", ["-1", "many"])
 def test_a_daemon_does_not_start_with_what_is_no_quota(tmp_path: Path, value: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "relay_client.cli",
-        "serve",
-        "--data",
-        str(tmp_path / "data"),
-        "--pair-rate",
-        value,
-    ]
+    options = ["--data", str(tmp_path / "data"), "--pair-rate", value]
+    command = [sys.executable, "-m", "relay_client.cli", "serve", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

@@ -214,6 +214,7 @@ async def test_who_comes_and_goes_is_told_to_who_watches(desk: Desk) -> None:
     await desk.pass_time(STALE_S - 1)
     assert changes(desk, ada) == []
     await desk.say(ada, Heartbeat())
+    await desk.say(eve, Heartbeat())
     await desk.pass_time(1)
     assert changes(desk, ada) == ["bob offline: its connection was lost; last heard of 2 minutes ago"]
     await desk.say(ada, Unsubscribe(id=2, events=["presence"]))

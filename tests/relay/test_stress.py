@@ -115,7 +115,7 @@ def check_leases(fleet: Fleet) -> None:
 
 def check_wakes(fleet: Fleet) -> None:
     """What waits for its time has a wake that is not later."""
-    ((delivery_due,),) = fleet.rows("SELECT min(due_at) FROM deliveries")
+    ((delivery_due,),) = fleet.rows("SELECT min(due_at) FROM deliveries WHERE stage = 'queued'")
     ((work_ready,),) = fleet.rows("SELECT min(ready_at) FROM work WHERE state = 'delayed'")
     wake = fleet.desk.broker._due_at
     for at in (delivery_due, work_ready):

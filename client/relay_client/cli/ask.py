@@ -1,18 +1,21 @@
 """`relay ask`: a question, and its answer on stdout."""
 
-import secrets
+import asyncio
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from click.core import ParameterSource
 
 from relay_proto import limits
+from relay_proto.errors import RelayError
 
-from .door import Door, default_name, door_options, run
+from .door import Door, door_options, run
 from .door import ask as visit
 from .envelope import TARGET_HELP, TIME_HELP, envelope_options
 from .escape import escape
-from .listen import registration
+from .listen import LIVE, registration
+from .names import own_name
 from .output import json_option, put
 from .records import message_json
 from .render import body_text
@@ -22,12 +25,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S: Final = 60.0
 CONNECT_S_MAX: Final = 10.0
-
-
-def fresh_name() -> str:
-    """`ask-USER@HOST-` and eight hex digits: nobody else's name, so that asking throws no session out."""
-    suffix = f"-{secrets.token_hex(4)}"
-    return default_name("ask-")[: limits.AGENT_CHARS_MAX - len(suffix)] + suffix
+NOT_READ: Final = "this was relay ask: it reads the reply it waits for, and nothing else"
 
 
 @click.command(
@@ -38,55 +36,77 @@ def fresh_name() -> str:
     {TIME_HELP}
 
     Of several who are asked, the first one to reply counts. Unlike other commands this one is an agent while it waits:
-    it registers under a name of its own, or as NAME (--as), which must not be online then.
+    under a name of its own, which takes nothing but the reply and refuses what else comes, or as NAME (--as), whose
+    inbox is left as it is.
 
     \b
-    Exit codes: 0 the reply came          3 no reply in time (it is still owed)
+    Exit codes: 0 the reply came         3 no reply in time (it is still owed)
                 4 it was refused, or nobody was there to answer
-                5 deadlock: you and who you ask wait for each other
+                5 deadlock: who you ask waits for you
                 others as for every command: see relay --help""",
 )
 @envelope_options
 @json_option
 @door_options(
-    default_as=fresh_name,
-    as_help="Who you are, instead of a new name; refused while an agent of that name is online.  [env: RELAY_AS; "
-    "default: ask-USER@HOST-RANDOM]",
+    default_as=lambda: "",
+    as_help="Who you are; refused while an agent of that name is online.  "
+    "[env: RELAY_AS; default: ask-USER@HOST, ask-USER@HOST-2, ...]",
     timeout_s=TIMEOUT_S,
     timeout_most_s=limits.REPLY_S_MAX,
     timeout_help="How long to wait for the reply.",
 )
-@click.pass_context
-def ask(ctx: click.Context, /, to: str, body: str | bytes, door: Door, as_json: bool, **fields: Any) -> None:
-    is_new = ctx.get_parameter_source("name") in (None, ParameterSource.DEFAULT)
-    reply = run(question(door, to, body, is_new=is_new, **fields))
+def ask(to: str, body: str | bytes, door: Door, as_json: bool, **fields: Any) -> None:
+    reply = run(question(door, to, body, **fields))
     put([message_json(reply) if as_json else escape(body_text(reply.body), keep="\n\t")])
 
 
-async def question(door: Door, to: str, body: str | bytes, *, is_new: bool, **fields: Any) -> "Message":
-    """Registers under the door's name, asks, gives the reply. `is_new`: nobody can have that name."""
+async def question(door: Door, to: str, body: str | bytes, **fields: Any) -> "Message":
+    """Registers under the door's name, or one of its own where that is empty; asks, gives the reply."""
     import relay_client
 
-    if is_new:  # a look first: no relay is said at once
-        await visit(door, _is_there)
+    with ExitStack() as held:
         before: dict[str, Any] = {}
-    else:
-        before = await registration(door, door.name, instead="without --as you ask under a new name")
-    async with relay_client.connect(
-        door.url,
-        agent=door.name,
-        token=door.token,
-        credit=limits.CREDIT_MAX,  # what lies unread in front of the reply is not acked: it must not be in its way
-        connect_timeout_s=min(door.timeout_s, CONNECT_S_MAX),
-        **before,
-    ) as agent:
+        is_ours = not door.name
+        if is_ours:
+            door = replace(door, name=held.enter_context(own_name(await _online(door))))
+        else:
+            before = await registration(door, door.name, instead="without --as you ask under a name of your own")
+        async with relay_client.connect(
+            door.url,
+            agent=door.name,
+            token=door.token,
+            credit=limits.CREDIT_MAX,  # what lies unread in front of the reply must not be in its way
+            connect_timeout_s=min(door.timeout_s, CONNECT_S_MAX),
+            **before,
+        ) as agent:
+            rest = asyncio.create_task(_refuse_the_rest(agent)) if is_ours else None
+            try:
+                # It does wait, whoever takes the rest: it could not answer who asks it.
+                return await agent.ask(to, body, timeout=door.timeout_s, waits=True, **fields)
+            except relay_client.ReplyOverdue as exc:
+                if exc.ask is not None:
+                    exc.add_note(f"it is still owed; relay thread {exc.ask} shows it once it comes")
+                raise
+            finally:
+                if rest is not None:
+                    rest.cancel()
+                    await asyncio.wait([rest])
+
+
+async def _online(door: Door) -> set[str]:
+    """Who is online. A look first also says at once when there is no relay."""
+
+    async def action(agent: "Agent") -> set[str]:
+        return {card.agent for card in await agent.agents() if card.status in LIVE}
+
+    return await visit(replace(door, name=door.name or "ask"), action)
+
+
+async def _refuse_the_rest(agent: "Agent") -> None:
+    """What else comes under this name, nobody will ever read: its senders are told so."""
+    while True:
+        message = await agent.receive()
         try:
-            return await agent.ask(to, body, timeout=door.timeout_s, **fields)
-        except relay_client.ReplyOverdue as exc:
-            if exc.ask is not None:
-                exc.add_note(f"it is still owed; relay thread {exc.ask} shows it once it comes")
-            raise
-
-
-async def _is_there(agent: "Agent") -> None:
-    await agent.heartbeat()
+            await message.nack(NOT_READ, retry=False)
+        except RelayError:
+            return  # the session ended, or this message is no longer ours: the next to ask has it

@@ -24,6 +24,7 @@ from relay_proto.errors import (
     RelayError,
     UnknownMessage,
 )
+from relay_proto.fields import QUEUED_HEADER
 from relay_proto.frames import Send
 from relay_proto.targets import Target, TargetKind, parse_target
 
@@ -303,14 +304,17 @@ def _first_answer(tx: Transaction, command: PutMessage) -> MessagePut | None:
      reply_to, intent, content_type, headers, claimable, priority, supersedes, caused_by) = found  # fmt: skip
     first = (
         target, body, subject, channel, reply_to, intent, content_type, bool(claimable), priority, supersedes,
-        caused_by, ttl_ms, delay_ms, reply_ms,
+        caused_by, reply_ms,
     )  # fmt: skip
     again = (
         frame.to, frame.body, frame.subject, frame.channel, frame.reply_to, frame.intent, frame.content_type,
-        frame.claimable, frame.priority, frame.supersedes, frame.caused_by, _after(0, frame.ttl_s),
-        _after(0, frame.delay_s or None), _after(0, frame.expect_reply_s),
+        frame.claimable, frame.priority, frame.supersedes, frame.caused_by, _after(0, frame.expect_reply_s),
     )  # fmt: skip
-    if first != again or (orjson.loads(headers) if headers else None) != (frame.headers or None):
+    first_headers, headers_again = orjson.loads(headers) if headers else {}, dict(frame.headers or {})
+    # Who kept the message while the relay was away says so, and counts what is left of its times from when it leaves.
+    was_kept = [one.pop(QUEUED_HEADER, None) for one in (first_headers, headers_again)] != [None, None]
+    same_times = was_kept or (ttl_ms, delay_ms) == (_after(0, frame.ttl_s), _after(0, frame.delay_s or None))
+    if first != again or first_headers != headers_again or not same_times:
         raise KeyConflict(
             f"key is {frame.key!r}; it made message {message}, and that one has another content",
             detail={"message": message},
