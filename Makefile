@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run repl test check lint types fmt demo bench clean
+.PHONY: help install run repl test check lint types fmt demo examples bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,12 @@ check: lint types test  ## what CI runs
 
 demo: $(STAMP)  ## a review fleet on real input, with kills (ARGS="FOLDER")
 	$(BIN)/python docs/examples/review_fleet.py $(ARGS)
+
+examples: $(STAMP)  ## four patterns of a fleet, each a short program (docs/examples)
+	$(BIN)/python docs/examples/delegation_chain.py
+	$(BIN)/python docs/examples/knowledge_query.py
+	$(BIN)/python docs/examples/status_report.py
+	$(BIN)/python docs/examples/announcement.py
 
 bench: $(STAMP)  ## sends and acks against NATS JetStream on this machine
 	$(BIN)/python -m bench $(ARGS)

@@ -23,7 +23,8 @@ POLICY = {
 DESK = {
     f"relay_server.{name}"
     for name in (
-        "answers", "broker", "housekeeping", "listing", "news", "post", "sending", "sent", "session", "why"
+        "answers", "broker", "housekeeping", "listing", "news", "post", "sending", "sent", "session", "standing", "why",
+        "why_delivery", "why_work", "words",
     )
 }  # fmt: skip
 INTERFACE = "relay_server.store.interface"
@@ -48,13 +49,14 @@ COVERED_BY = {
     "relay_server.answers": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
     "relay_server.exits": ("tests/relay/test_server.py", "constants; the exit statuses are tested with the process"),
     "relay_server.post": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
-    "relay_server.cli": ("tests/relay/test_server.py", "options in, a process out: tested with the process"),
+    "relay_server.sent": ("tests/relay/test_sending.py", "the way back of each send; its cost is in test_cost.py"),
     "relay_server.http.app": ("tests/relay/test_server.py", "tested with the process"),
     "relay_server.store.interface": (
         "tests/relay/store/test_sqlite.py",
         "data without behaviour; the engine is held to it",
     ),
     "relay_server.store.agents": ("tests/relay/test_housekeeping.py", "tested through the desk"),
+    "relay_server.store.alarms": ("tests/relay/test_time.py", "what goes off and when is seen at the desk"),
     "relay_server.store.asks": ("tests/relay/test_asks.py", "tested through the desk"),
     "relay_server.store.commands": ("tests/relay/store/test_sqlite.py", "data without behaviour"),
     "relay_server.store.deliveries": ("tests/relay/test_broker.py", "tested through the desk"),

@@ -105,8 +105,7 @@ class Ask(Generic[W]):
 
     def _deadlock(self, event: Event) -> Deadlock:
         ring = event.ring or []
-        circle = " waits for ".join([*ring, *ring[:1]])
-        text = event.reason or f"message {self.message} is not waited for any more: {circle}, so nobody can answer"
+        text = event.reason or f"message {self.message} is not waited for any more: {' and '.join(ring)} wait in a ring"
         return Deadlock(text, detail={"ring": ring, "message": self.message})
 
     def _refusal(self) -> ReplyRefused:

@@ -30,6 +30,8 @@ import relay_client
 async def plan(agent: relay_client.Agent) -> None:
     """The planner: a wish in, a list of files out to the builder."""
     async for wish in agent:
+        if wish.intent != "request":
+            continue  # news for everybody, say: not for us to act on
         print(f"planner  sees #{wish.message}: {wish.subject}")
         files = python_files(str(wish.body))
         built = await agent.ask(
@@ -41,6 +43,8 @@ async def plan(agent: relay_client.Agent) -> None:
 async def build(agent: relay_client.Agent) -> None:
     """The builder: packs the files, and has the archive tested before it calls it built."""
     async for order in agent:
+        if order.intent != "request":
+            continue
         print(f"builder  packs {len(json.loads(order.body))} files")
         with tempfile.NamedTemporaryFile(suffix=".zip") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -56,6 +60,8 @@ async def build(agent: relay_client.Agent) -> None:
 async def test(agent: relay_client.Agent) -> None:
     """The tester. Whether a warning is a failure is for the lead to say, who can't: it waits for us."""
     async for order in agent:
+        if order.intent != "request":
+            continue
         strict, thread, caused_by = True, order.thread, order.message
         try:
             answer = await agent.ask("lead", "May it have warnings?", thread=thread, caused_by=caused_by)
@@ -99,7 +105,7 @@ async def show(agent: relay_client.Agent, message: int) -> dict[str, str]:
     item = await agent.message(message)
     stages = {receipt.agent: receipt.stage for receipt in await agent.receipts(message)}
     receipts = ", ".join(f"{stage} at {name}" for name, stage in stages.items())
-    print(f"  {item.hops:>4}  #{message:<4} {item.sender:>7} -> {item.to:<8} {item.subject!s:<18} {receipts}")
+    print(f"  {item.hops:>4}  #{message:<4} {item.sender:>7} -> {item.to:<8} {item.subject!s:<22} {receipts}")
     return {str(name): stage for name, stage in stages.items()}
 
 
@@ -125,8 +131,10 @@ async def main() -> None:
             group.create_task(plan(planner))
             packed = await asked
             print(f"lead     has the reply: {packed.body!r}")
-            note = await lead.receive(timeout_s=5)
-            await note.ack()
+            async for note in lead:
+                await note.ack()
+                if note.sender == "tester":
+                    break
             await reached(news, packed.reply_to, "done")
 
         print("\nThe thread\n  hops")

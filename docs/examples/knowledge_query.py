@@ -53,10 +53,12 @@ def words(text: str) -> set[str]:
 async def answer(agent: relay_client.Agent, know: Knowledge) -> None:
     """What a knowledge agent does all day."""
     async for question in agent:
+        if question.intent != "request":
+            continue
         text = know(str(question.body))
         if text is None:
             # For good: the relay offers the question to the next one, and refuses it when there is none.
-            await question.nack(f"{agent.name} knows nothing of {question.body}", retry=False)
+            await question.nack(f"{agent.name} knows nothing of {question.body!r}", retry=False)
         else:
             await question.reply(text)
 
@@ -109,11 +111,12 @@ async def main() -> None:
         fence = await ask(asker, "relay", "what does stale_fence mean for a claim?")
         backup = await ask(asker, "sqlite", "sqlite3.Connection.backup")
         offers = {at.agent: at for at in await asker.receipts(backup.reply_to or 0)}
-        print("         receipts: " + "; ".join(f"{at.agent} {at.stage} ({at.reason})" for at in offers.values()))
+        for at in offers.values():
+            print(f"         {at.agent}: {at.stage}" + (f" ({at.reason})" if at.reason else ""))
 
         nobody = await fails(asker, "cobol", "PERFORM VARYING")
         unknown = await fails(asker, "asyncio", "asyncio.teleport")
-        overdue = await fails(asker, "history", "Who asked for this feature?", timeout=2)
+        overdue = await fails(asker, "history", "Who asked for this feature?", timeout=1)
         owed = await asker.owed()
         print(f"         still owed: {', '.join(f'#{item.message} by {item.agent}' for item in owed)}")
 

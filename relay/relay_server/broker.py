@@ -52,7 +52,6 @@ class Broker:
         self.deadlines = deadlines
         self.leases = Leases(self.directory, deadlines, self._on_silence)
         self.quotas = quotas if quotas is not None else Limits()
-        self.room = (self.quotas.inbox_messages_max, self.quotas.inbox_bytes_max)
         self.rates = Rates(self.quotas)
         self.rooms = Rooms(self.quotas)
         self.waits = Waits()

@@ -53,6 +53,11 @@ class Limits:
     inbox_bytes_max: int = 64 * 1024 * 1024
     """Bytes of their bodies. One agent that is away can't fill the disk for all: 256 of the largest bodies."""
 
+    @property
+    def room(self) -> tuple[int, int]:
+        """What an inbox may hold: messages, bytes."""
+        return self.inbox_messages_max, self.inbox_bytes_max
+
 
 K = TypeVar("K")
 V = TypeVar("V")

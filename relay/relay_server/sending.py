@@ -94,7 +94,7 @@ def _address(broker: "Broker", command: ask.PutMessage, now: float) -> None:
             if room is not Room.OK:
                 _look_for_room(broker, command, name, room)
         if target.kind is TargetKind.THREAD:
-            command.room = broker.room  # whom it is for is the store's to say, and so is whether they have room
+            command.room = broker.quotas.room  # whom it is for is the store's to say, and so is whether they have room
 
 
 def _is_plain(frame: wire.Send, target: Target) -> bool:
@@ -111,7 +111,7 @@ def _is_plain(frame: wire.Send, target: Target) -> bool:
 
 def _look_for_room(broker: "Broker", command: ask.PutMessage, name: str, room: Room) -> None:
     """Memory does not know that there is room: the store looks, unless it has just looked."""
-    command.plain, command.room = False, broker.room
+    command.plain, command.room = False, broker.quotas.room
     if room is Room.MEASURE:
         command.measure.append(name)
     elif len(command.recipients) > 1:
@@ -158,7 +158,8 @@ def _expect_reply(broker: "Broker", command: ask.PutMessage) -> None:
 def deadlock(ring: list[Wait], ask_of: Wait) -> Deadlock:
     """What to say to the youngest ask of a ring."""
     names = [wait.asker for wait in ring][:RING_SHOWN_MAX]
-    circle = " waits for ".join([*names, names[0]])
+    first, *others = zip(names, [*names[1:], names[0]], strict=True)
+    circle = ", ".join([f"{first[0]} waits for {first[1]}", *(f"{asker} for {other}" for asker, other in others)])
     messages = [wait.message for wait in ring if wait.message is not None]
     return Deadlock(
         f"{ask_of.asker} can't wait for {' or '.join(sorted(ask_of.on)[:3])} now: {circle}. Answer what you were asked "

@@ -37,7 +37,7 @@ class Story:
         self.told: set[str] = set()
         """Agents of whom was said what they are."""
         self._waits_for: dict[str, None] = {}
-        self._help: dict[tuple[str, str], list[str]] = {}
+        self._help: dict[tuple[str, str], dict[str, None]] = {}
         self._blocked: dict[str, None] = {}
 
     def say(self, sentence: str) -> None:
@@ -78,9 +78,7 @@ class Story:
 
     def would_help(self, who: str, deed: str, any_one: bool = False) -> None:
         """Somebody could unblock it, an agent or whoever is described."""
-        names = self._help.setdefault((deed, "or" if any_one else "and"), [])
-        if who not in names:
-            names.append(who)
+        self._help.setdefault((deed, "or" if any_one else "and"), {})[who] = None
 
     def end(self, about: str, nothing: str) -> Explanation:
         """The whole of it. `nothing`: what to say when nothing waits."""
@@ -90,7 +88,7 @@ class Story:
         if self.since_at is None:
             self.say(nothing)
         elif self._help:
-            deeds = [f"{words.listed(who, last)} must {deed}" for (deed, last), who in self._help.items()]
+            deeds = [f"{words.listed(list(who), last)} must {deed}" for (deed, last), who in self._help.items()]
             self.say(f"To go on: {'; '.join([*deeds[:HELP_MAX], *(['or the like'] if deeds[HELP_MAX:] else [])])}.")
         waits_for = list(self._waits_for)[:WAITS_FOR_MAX]
         return Explanation(

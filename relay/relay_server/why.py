@@ -62,7 +62,7 @@ def _tell_replies(story: Story, facts: ask.MessageFacts) -> None:
         ended.setdefault(words_of.get(over.state, "owes no reply any more"), []).append(over.agent)
     for what, agents in ended.items():
         story.say(f"{words.listed(agents)} {what}.")
-    if not facts.asks and not facts.asks_over:
+    if not facts.asks and not facts.asks_over and not facts.deliveries:
         story.say(f"{item.sender} asked for a reply, and nobody was there to owe it.")
     story.facts["owes"] = [_owed_fact(owed) for owed in facts.asks[:FACTS_MAX]]
 
@@ -95,7 +95,7 @@ def explain_agent(broker: "Broker", agent: str, facts: ask.AgentFacts, now: floa
     _tell_inbox(story, agent, facts)
     _tell_claims(story, agent, facts)
     _tell_debts(story, agent, [owed for owed in facts.owed if owed.agent == agent])
-    _tell_hopes(story, agent, [owed for owed in facts.owed if owed.asker == agent != owed.agent])
+    _tell_hopes(story, agent, [owed for owed in facts.owed if owed.asker == agent])
     return story.end(
         f"agent {agent}",
         f"Nothing waits for {agent}: its inbox is empty, it owes nothing and nobody owes it anything.",

@@ -59,9 +59,10 @@ def tell_deliveries(story: Story, facts: ask.MessageFacts) -> None:
 
 
 def _is_told_with_work(one: ask.DeliveryFacts, facts: ask.MessageFacts) -> bool:
-    """The holder's delivery says no more than its claim does."""
+    """The delivery of one that holds the work, or ended it, says no more than the work does."""
     work = facts.item.work
-    return work is not None and work.state in ("claimed", "done", "buried") and one.state.agent == work.holder
+    is_holders = work is not None and one.state.agent == work.holder
+    return is_holders and (one.state.stage == "dead" or facts.item.work.state != "failed")
 
 
 def _is_over(one: ask.DeliveryFacts) -> bool:

@@ -218,7 +218,7 @@ def test_a_ring_is_a_deadlock() -> None:
     asks.happened(event("deadlock", agent=None, ring=["alice", "bob"]))
     deadlock = error(asks, Deadlock)
     assert str(deadlock) == (
-        "message 41 is not waited for any more: alice waits for bob waits for alice, so nobody can answer"
+        "message 41 is not waited for any more: alice and bob wait in a ring"
     )
     assert deadlock.detail == {"ring": ["alice", "bob"], "message": 41}
 

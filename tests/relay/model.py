@@ -163,8 +163,7 @@ class Model:
             delivery = inbox.get(older)
             if delivery is None:
                 continue
-            holds = (self.agents[name].holds if name in self.agents else None) or ()
-            was_given = older in holds or (self.is_connected(name) and delivery.stage in ("surfaced", "done"))
+            was_given = older in self.holds(name) or (self.is_connected(name) and delivery.stage in ("surfaced", "done"))
             if delivery.stage == "queued":
                 delivery.becomes("superseded", self.now, f"superseded by {message}")
             if was_given and delivery.stage in ("superseded", "surfaced", "done"):
@@ -251,7 +250,8 @@ class Model:
         return name in self.agents and self.agents[name].holds is not None
 
     def holds(self, name: str) -> list[int]:
-        return (self.agents[name].holds if name in self.agents else None) or []
+        agent = self.agents.get(name)
+        return [] if agent is None or agent.holds is None else agent.holds
 
     def ledger(self, message: int) -> list[tuple[str, str, int, int, str | None]]:
         """(agent, stage, at, attempt, reason) of each delivery of a message, by agent."""

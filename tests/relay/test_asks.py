@@ -457,7 +457,7 @@ async def test_two_that_ask_each_other_are_told_and_the_second_ask_is_not_stored
     (error,) = await desk.say(ben, Send(id=7, to="ada", body="?", expect_reply_s=60))
     assert (error["op"], error["re"], error["code"]) == ("error", 7, "deadlock")
     assert error["detail"] == {"ring": ["ben", "ada"], "messages": [first]}
-    assert "ben waits for ada waits for ben" in error["message"]
+    assert "ben waits for ada, ada for ben" in error["message"]
     assert desk.heard(ada) == []
     assert await owed(desk, ben) == [f"{first}: ben -> ada"]
     assert waiting(desk) == {"ada": ["ben"]}

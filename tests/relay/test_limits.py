@@ -65,7 +65,9 @@ async def states(desk: Desk, session: Session, message: int) -> dict[str, tuple[
 # -- how fast --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target", ["ALL", "tag:red", "cap:review", "label:Crew", "channel:ops", "thread:1", "cap:none"])
+@pytest.mark.parametrize(
+    "target", ["ALL", "tag:red", "cap:review", "label:Crew", "channel:ops", "thread:1", "cap:none"]
+)
 async def test_an_eleventh_group_send_within_a_minute_waits_its_turn(desk: Desk, target: str) -> None:
     ada = await desk.agent("ada")
     await desk.agent("bob", tags=["red"], caps=["review"], label="Crew", channels=["ops"])
@@ -105,9 +107,7 @@ async def test_a_runaway_loop_is_slowed_to_so_many_messages_a_second(make: MakeD
     desk = await make(Limits(send_per_s=5))
     ada, bob = await desk.agent("ada"), await desk.agent("bob")
     heard = await desk.say(ada, *(Send(id=i, to="bob", body="x") for i in range(8)))
-    assert kinds(heard) == ["error rate_limited"] * 3 + ["ok"] * 5 or kinds(heard) == ["ok"] * 5 + [
-        "error rate_limited"
-    ] * 3
+    assert sorted(kinds(heard)) == ["error rate_limited"] * 3 + ["ok"] * 5
     error = next(frame for frame in heard if frame["op"] == "error")
     assert (error["retry_after_s"], error["detail"]) == (0.2, {"code": "send_rate", "limit": 5})
     assert len(await inbox(desk, "bob")) == 5
@@ -400,7 +400,7 @@ async def test_room_comes_back_by_every_way_out_of_an_inbox(make: MakeDesk) -> N
         (probe,) = await desk.say(ada, Send(id=9, to="bob", body="probe", key=f"probe-{desk.now}"))
         if probe["op"] == "ok":
             await desk.say(bob, Ack(messages=[probe["message"]]))
-        return probe["op"] == "error"
+        return bool(probe["op"] == "error")
 
     one, two = await fill(desk, ada, "bob", 2)
     assert await is_full()
@@ -410,7 +410,7 @@ async def test_room_comes_back_by_every_way_out_of_an_inbox(make: MakeDesk) -> N
     assert await is_full()
     await desk.say(bob, Nack(message=one, reason="never", retry=False))
     assert not await is_full()
-    (brief,) = await fill(desk, ada, "bob", 1, ttl_s=30)
+    await fill(desk, ada, "bob", 1, ttl_s=30)
     assert await is_full()
     await desk.pass_time(30)
     assert not await is_full()

@@ -236,7 +236,7 @@ class Relay(RuleBasedStateMachine):
             ]
             assert states == self.model.ledger(message), message
         for place, name in enumerate(NAMES):
-            if name not in self.model.agents and not self.model.inbox(name):
+            if name not in self.model.agents and not self.model.open(name):
                 assert answers[10_000 + place]["code"] == "unknown_agent"
                 continue
             items = answers[10_000 + place]["items"]

@@ -192,7 +192,10 @@ async def test_a_thread_pages_through_its_messages_oldest_first_by_any_of_them(d
     assert "next" not in page
     assert {item["thread"] for item in page["items"]} == {root}
     (page,) = await desk.say(ada, Thread(id=2, thread=root, limit=3))
-    assert ([item["body"] for item in page["items"]], page["next"]) == (["question", "do you know?", "answer"], root + 2)
+    assert ([item["body"] for item in page["items"]], page["next"]) == (
+        ["question", "do you know?", "answer"],
+        root + 2,
+    )
     (page,) = await desk.say(ada, Thread(id=3, thread=root, limit=3, after=page["next"]))
     assert [item["body"] for item in page["items"]] == ["more"]
     (error,) = await desk.say(ada, Thread(id=4, thread=99))

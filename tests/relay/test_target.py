@@ -1,5 +1,7 @@
 """target.py: who a target means."""
 
+import itertools
+
 import pytest
 
 from relay_proto.errors import AmbiguousTarget, UnknownAgent
@@ -114,5 +116,5 @@ def test_the_best_placed_is_there_then_has_the_least_in_hand_then_is_idle_the_lo
         place("stale", 0, 0.0, "a"),
         place("offline", 0, 0.0, "a"),
     ]
-    assert sorted(places[::-1]) == places
+    assert all(before < after for before, after in itertools.pairwise(places))
     assert place("online", 0, 5.0, "a") == place("idle", 0, 5.0, "a")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from relay_proto.frames import Ack, Bye, Claim, Nack, Register, Send
+from relay_proto.frames import Ack, Bye, Claim, Forgive, Nack, Register, Send
 from relay_server.quota import Limits
 from tests.relay.asking_why import START, after, ask_why, why
 from tests.relay.desk import Desk
@@ -158,6 +158,7 @@ async def test_a_chain_of_waits_is_told_to_its_end(desk: Desk) -> None:
     await desk.say(cyd, Bye())
     desk.now = 4
     told = await why(desk, agent="ada")
+    assert told.sentences[1].endswith("; the ask is pushed there.")
     assert told.sentences[2:] == [
         f"ada waits for bob (message 1), who waits for cyd (message 2), who has been offline since {START} (4 s): "
         "it said bye.",
@@ -172,6 +173,17 @@ async def test_a_chain_of_waits_is_told_to_its_end(desk: Desk) -> None:
         "To go on: cyd must come back and reply to message 2.",
     ]
     assert told.waits_for == ["cyd"]
+    assert told.facts["owes"][0]["stage"] == "pushed"
+
+
+async def test_an_asker_that_is_away_is_told_who_owes_it(desk: Desk) -> None:
+    ada = await desk.agent("ada")
+    await desk.agent("bob")
+    await desk.say(ada, Send(id=1, to="bob", body="?", expect_reply_s=60))
+    desk.broker.lost(ada)
+    await desk.turn()
+    told = await why(desk, agent="ada")
+    assert told.sentences[2:] == ["bob is online, last heard of just now.", "To go on: bob must reply to message 1."]
 
 
 async def test_who_waits_itself_is_not_told_to_ack(desk: Desk) -> None:
@@ -231,3 +243,11 @@ async def test_asking_why_changes_nothing(desk: Desk) -> None:
     assert [frame["op"] for frame in await desk.say(session, Register(id=1, agent="bob"))] == [
         "ok", "event", "deliver", "deliver"
     ]  # fmt: skip
+
+
+async def test_a_reply_that_was_forgiven(desk: Desk) -> None:
+    ada = await desk.agent("ada")
+    await desk.agent("bob")
+    await desk.say(ada, Send(id=1, to="bob", body="?", expect_reply_s=60), Forgive(id=2, message=1))
+    assert "bob owes no reply any more." in (await why(desk, message=1)).sentences
+    assert (await why(desk, agent="ada")).waits_for == []

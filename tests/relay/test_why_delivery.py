@@ -161,10 +161,13 @@ async def test_expired_before_it_was_surfaced(desk: Desk) -> None:
     await desk.say(ada, Send(id=1, to="bob", body="x", hold=True, ttl_s=30))
     told = await why(desk, message=1)
     assert "; it expires at 2023-11-14 22:13:50 UTC (in 30 s)" in told.sentences[1]
+    await desk.say(await desk.agent("bob"), Ack(messages=[1], stage="surfaced"))
+    await desk.say(ada, Send(id=2, to="cyd", body="x", hold=True, ttl_s=30))
+    assert not any("expires" in text for text in (await why(desk, message=1)).sentences), "it was seen in time"
     await desk.pass_time(31)
-    told = await why(desk, message=1)
+    told = await why(desk, message=2)
     assert told.sentences[1] == (
-        "It expired in the inbox of bob at 2023-11-14 22:13:50 UTC (1 s ago): not surfaced in its time."
+        "It expired in the inbox of cyd at 2023-11-14 22:13:50 UTC (1 s ago): not surfaced in its time."
     )
 
 
@@ -178,7 +181,7 @@ async def test_superseded_by_a_newer_one(desk: Desk) -> None:
 
 
 async def test_for_any_of_many_it_says_who_is_next_and_when(desk: Desk) -> None:
-    ada = await desk.agent("ada")
+    ada = await desk.agent("ada", caps=["review"])
     for name in ("bob", "cyd"):
         await desk.agent(name, caps=["review"])
     await desk.say(ada, Send(id=1, to="any:cap:review", body="x", offer_s=20))
@@ -191,7 +194,16 @@ async def test_for_any_of_many_it_says_who_is_next_and_when(desk: Desk) -> None:
     told = await why(desk, message=1)
     assert told.sentences[1] == "It was withdrawn from bob at 2023-11-14 22:13:40 UTC (1 s ago): offered to cyd."
     assert told.sentences[2].startswith("It was pushed to cyd and is not surfaced;")
+    assert told.sentences[2].endswith("it is offered to bob."), "who had it gets it again when there is nobody else"
     assert told.waits_for == ["cyd"]
+    dan = await desk.agent("dan", caps=["review"])
+    assert (await why(desk, message=1)).sentences[2].endswith("it is offered to dan."), "who had it comes last"
+    await desk.pass_time(20)
+    await desk.say(dan, Nack(message=1, retry=False, reason="no"))
+    told = await why(desk, message=1)
+    assert "dan refused it at 2023-11-14 22:14:01 UTC (just now): no." in told.sentences
+    (given,) = [text for text in told.sentences if text.startswith("It was pushed to ")]
+    assert given.endswith(("it is offered to bob.", "it is offered to cyd.")), "not to dan, who declined"
 
 
 async def test_for_any_of_many_of_whom_there_is_one_it_stays(desk: Desk) -> None:

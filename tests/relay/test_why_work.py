@@ -1,6 +1,9 @@
 """why_work.py: what a piece of work waits for."""
 
+from pathlib import Path
+
 from relay_proto.frames import Ack, Bye, Claim, Complete, Fail, Nack, Register, Release, Renew, Send
+from relay_server.quota import Limits
 from tests.relay.asking_why import START, after, why
 from tests.relay.desk import Desk
 
@@ -158,12 +161,41 @@ async def test_done_failed_for_good_and_over(desk: Desk) -> None:
     await desk.say(bob, Complete(id=3, message=1, fence=1))
     await desk.say(bob, Fail(id=4, message=2, fence=1, reason="can't be done", retry=False))
     await desk.pass_time(6)
-    said = {message: (await why(desk, message=message)).sentences[1] for message in (1, 2, 3)}
+    said = {message: (await why(desk, message=message)).sentences[1:-1] for message in (1, 2, 3)}
     assert said == {
-        1: f"bob completed it at {START} (6 s ago).",
-        2: f"bob failed it for good at {START} (6 s ago): can't be done. Nobody is offered it again.",
-        3: "Its work was over at 2023-11-14 22:13:25 UTC (1 s ago): nobody claimed it in its time.",
+        1: [f"bob completed it at {START} (6 s ago)."],
+        2: [f"bob failed it for good at {START} (6 s ago): can't be done. Nobody is offered it again."],
+        3: [
+            "Its work was over at 2023-11-14 22:13:25 UTC (1 s ago): nobody claimed it in its time.",
+            "It expired in the inbox of bob at 2023-11-14 22:13:25 UTC (1 s ago): not surfaced in its time.",
+        ],
     }
+
+
+async def test_work_that_was_given_back_and_not_taken_in_its_time_was_not_failed_by_anybody(desk: Desk) -> None:
+    ada, bob = await desk.agent("ada"), await desk.agent("bob")
+    await desk.say(ada, Send(id=1, to="bob", body="x", claimable=True, ttl_s=5))
+    await desk.say(bob, Claim(id=1, message=1))
+    await desk.say(bob, Release(id=2, message=1, fence=1))
+    await desk.pass_time(6)
+    assert (await why(desk, message=1)).sentences[1:3] == [
+        "Its work was over at 2023-11-14 22:13:25 UTC (1 s ago): nobody claimed it in its time.",
+        "It expired in the inbox of bob at 2023-11-14 22:13:25 UTC (1 s ago): not surfaced in its time.",
+    ]
+
+
+async def test_ready_and_not_offered_to_one_whose_inbox_was_full(tmp_path: Path) -> None:
+    desk = await Desk(tmp_path, Limits(inbox_messages_max=1)).open()
+    ada, bob, cyd = await desk.agent("ada"), await desk.agent("bob", caps=["x"]), await desk.agent("cyd", caps=["x"])
+    await desk.say(ada, Send(id=1, to="cyd", body="full"), Send(id=2, to="cap:x", body="x", claimable=True))
+    await desk.say(bob, Nack(message=2, retry=False, reason="no"))
+    told = await why(desk, message=2)
+    assert told.sentences[2] == "Registered and not offered it: cyd; it is offered when they register again."
+    assert told.sentences[-1] == "To go on: cyd must register again; an agent with cap x must come."
+    await desk.say(cyd, Ack(messages=[1]))
+    await desk.agent("cyd", caps=["x"])
+    assert (await why(desk, message=2)).sentences[-1] == "To go on: cyd must claim message 2."
+    await desk.close()
 
 
 async def test_work_that_came_before_its_worker_and_is_held_by_another(desk: Desk) -> None:

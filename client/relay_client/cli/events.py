@@ -18,9 +18,9 @@ def event_lines(event: Event, own_name: str, *, now: datetime) -> list[str]:
     about, who = f"#{event.message}", event.agent or "somebody"
     match event.event:
         case "reply.overdue":
-            line = f"overdue: {who} owes the reply to {about}{_due('since', event, now)}{_known(event, now)}"
+            line = f"overdue: the reply to {about} from {who}{_due(event, now, was=True)}{_known(event, now)}"
         case "reply.gone":
-            line = f"{who} is {event.status or 'gone'} and owes the reply to {about}{_due('by', event, now)}"
+            line = f"{who} is {event.status or 'gone'} and owes the reply to {about}{_due(event, now, was=False)}"
             line += f"; {_far(event, now)}" if event.stage else ""
         case "reply.refused":
             line = f"no reply to {about} will come from {who}: {event.stage or 'refused'}{_why(event)}"
@@ -59,8 +59,8 @@ def _by(item: OwedReply, now: datetime) -> str:
     return words + (f": {item.subject}" if item.subject else "")
 
 
-def _due(word: str, event: Event, now: datetime) -> str:
-    return "" if event.reply_by_at is None else f" {word} {clock(event.reply_by_at, now)}"
+def _due(event: Event, now: datetime, *, was: bool) -> str:
+    return "" if event.reply_by_at is None else f", {'was ' if was else ''}due {clock(event.reply_by_at, now)}"
 
 
 def _known(event: Event, now: datetime) -> str:
@@ -74,7 +74,7 @@ def _known(event: Event, now: datetime) -> str:
 
 def _far(event: Event, now: datetime) -> str:
     since = f" since {when(event.stage_at, now)}" if event.stage_at is not None else ""
-    return f"it is {event.stage} there{since}"
+    return f"the ask is {event.stage} there{since}"
 
 
 def _why(event: Event) -> str:

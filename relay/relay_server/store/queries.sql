@@ -274,11 +274,11 @@ ORDER BY k.message;
 SELECT sender FROM messages WHERE message = ?;
 
 -- name: ack_surfaced
-UPDATE deliveries SET stage = 'surfaced', at = ? WHERE message = ? AND agent = ? AND stage = 'queued';
+UPDATE deliveries SET stage = 'surfaced', at = ?, reason = NULL WHERE message = ? AND agent = ? AND stage = 'queued';
 
 -- name: ack_done
 -- Work that is ready or delayed stays open: a candidate's ack does not end it.
-UPDATE deliveries SET stage = 'done', at = ?
+UPDATE deliveries SET stage = 'done', at = ?, reason = NULL
 WHERE message = ? AND agent = ? AND stage IN ('queued', 'surfaced')
   AND NOT EXISTS (SELECT 1 FROM work WHERE work.message = deliveries.message AND work.state IN ('ready', 'delayed'));
 
