@@ -62,9 +62,10 @@ def _refused(broker: Broker, command: ask.Command, error: RelayError, now: float
         left_s = broker.leases.left_s(command.message, now)
         if left_s is not None:
             error.detail["lease_left_s"] = round(left_s, 3)
-    if isinstance(command, ask.PutMessage):
+    is_will = isinstance(command, ask.PutMessage) and command.is_will and command.refusal is None and error.retryable
+    if isinstance(command, ask.PutMessage) and not is_will:
         return sent.not_put(broker, command, error)
-    if isinstance(command, ITS_OWN) and command.re is None:
+    if (isinstance(command, ITS_OWN) and command.re is None) or is_will:
         # Nobody asked for it but the relay itself, so nobody would ask again.
         broker.deadlines.add(now + (error.retry_after_s or RETRY_S), broker.retry, command)
         return

@@ -33,12 +33,17 @@ def send(broker: "Broker", session: "Session", agent: str, frame: wire.Send, now
         if frame.expect_reply_s is not None:
             _expect_reply(broker, command)
     except RelayError as error:
-        if command.chosen:
-            broker.keep_promise(command.recipients[0])
+        _give_up(broker, command, error)
         if frame.key is None:
             return broker.refuse(session, frame.id, error)
-        command.refusal, command.recipients, command.measure, command.chosen = error, [], [], False
     broker.commands.append(command)
+
+
+def _give_up(broker: "Broker", command: ask.PutMessage, error: RelayError) -> None:
+    """It is refused, unless the store knows its key."""
+    if command.chosen:
+        broker.keep_promise(command.recipients[0])
+    command.refusal, command.recipients, command.measure, command.chosen = error, [], [], False
 
 
 def send_will(broker: "Broker", agent: str, now: float) -> None:
@@ -53,7 +58,7 @@ def send_will(broker: "Broker", agent: str, now: float) -> None:
     try:
         _address(broker, command, now)
     except RelayError as error:
-        command.refusal, command.recipients, command.measure = error, [], []
+        _give_up(broker, command, error)
     command.plain = False
     broker.commands.append(command)
 
@@ -73,14 +78,14 @@ def _address(broker: "Broker", command: ask.PutMessage, now: float) -> None:
     command.size = size = wire.body_bytes(frame.body)
     command.hops_max = broker.quotas.hops_max
     command.is_human = is_human = HUMAN_TAG in directory.agents[agent].tags
-    if not command.is_will:
-        one = names[0] if target.is_direct else None
-        refusal = broker.rates.refusal(agent, one, target.is_group and not frame.claimable, is_human, now)
-        if refusal is not None:
-            raise refusal
     if target.is_any and names:
         names, command.chosen = [best_placed(broker, names, now)], True
     command.recipients = names
+    if not command.is_will:
+        one = None if target.is_group or not names else names[0]
+        refusal = broker.rates.refusal(agent, one, target.is_group and not frame.claimable, is_human, now)
+        if refusal is not None:
+            raise refusal
     command.plain = _is_plain(frame, target)
     if len(names) == 1:
         command.online = 1 if names[0] in broker.sessions else 0

@@ -105,7 +105,7 @@ def _sentence(story: Story, facts: ask.MessageFacts, one: ask.DeliveryFacts) -> 
         case "done":
             return f"{agent} dealt with it at {at}"
         case "nacked":
-            return f"{agent} refused it at {at}{reason}"
+            return f"{agent} refused it at {at}{reason}{_passed_on(story, one)}"
         case "expired":
             return f"It expired in the inbox of {agent} at {at}{reason}"
         case "superseded":
@@ -114,7 +114,7 @@ def _sentence(story: Story, facts: ask.MessageFacts, one: ask.DeliveryFacts) -> 
             return f"It was withdrawn from {agent} at {at}{reason or ': somebody else had it'}"
         case _:
             times = f" after {NACKS_MAX} nacks" if one.nacks >= NACKS_MAX - 1 and facts.item.work is None else ""
-            return f"It is dead at {agent} {words.since(state.at, story.now_ms)}{times}{reason}"
+            return f"It is dead at {agent} {words.since(state.at, story.now_ms)}{times}{reason}{_passed_on(story, one)}"
     _should(story, facts, agent)
     return text + _what_then(story, facts, one)
 
@@ -184,6 +184,14 @@ def _what_then(story: Story, facts: ask.MessageFacts, one: ask.DeliveryFacts) ->
     taken = "claimed" if facts.item.work is not None else "surfaced"
     at = words.when(one.offer_at, story.now_ms)
     return f"{text}; if it is not {taken} by {at} it is offered to {words.listed(fresh or others, 'or')}"
+
+
+def _passed_on(story: Story, one: ask.DeliveryFacts) -> str:
+    """It was for any one of many, and nobody has it for a moment."""
+    if one.offer_at is None:
+        return ""
+    story.waits_since(one.state.at)
+    return "; the relay is about to look for another one"
 
 
 # -- many ------------------------------------------------------------------------------------------------------------

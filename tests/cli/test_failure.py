@@ -9,7 +9,7 @@ import pytest
 
 import relay_client
 from relay_client.cli.failure import did_you_mean, explain, guard
-from relay_proto.errors import BadRequest, Forbidden, InboxFull, RelayError, Unauthorized, UnknownAgent
+from relay_proto.errors import BadRequest, Deadlock, Forbidden, InboxFull, RelayError, Unauthorized, UnknownAgent
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,10 @@ from relay_proto.errors import BadRequest, Forbidden, InboxFull, RelayError, Una
         (relay_client.Unreachable("no relay at x"), 69),
         (relay_client.Disconnected("lost"), 69),
         (TimeoutError("no answer"), 69),
+        (relay_client.ReplyOverdue("no reply", detail={"message": 7}), 3),
+        (relay_client.ReplyOverdue("no reply, and the ask was never confirmed"), 69),
+        (relay_client.ReplyRefused("refused"), 4),
+        (Deadlock("a ring", detail={"ring": ["a", "b"]}), 5),
         (Unauthorized("the token is wrong"), 77),
         (Forbidden("not you"), 77),
         (BadRequest("to is 'x y'"), 1),
@@ -48,6 +52,8 @@ def test_a_retry_that_makes_sense_later_says_when() -> None:
 
 def test_text_of_the_relay_is_escaped() -> None:
     assert explain(RelayError("bad \x1b[2J name"))[1] == r"bad \x1b[2J name"
+    assert explain(relay_client.ReplyRefused("no \x1b[2J time"))[1] == r"no \x1b[2J time"
+    assert explain(relay_client.ReplyOverdue("ben \x1b", detail={"message": 7}))[1] == r"ben \x1b"
 
 
 def test_notes_of_the_command_end_the_line(capsys: pytest.CaptureFixture[str]) -> None:

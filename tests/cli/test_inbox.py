@@ -13,6 +13,8 @@ def test_it_shows_what_waits_oldest_first_within_its_limit(daemon: Daemon) -> No
         run("send", "builder", f"body {i}", "--hold", "--channel", "ci" if i % 2 else "ops", "--url", daemon.url)
     assert bodies(daemon) == [f"body {i}" for i in range(4)]
     assert bodies(daemon, "--limit", "3") == ["body 0", "body 1", "body 2"]
+    cut = run("inbox", "builder", "--limit", "3", "--url", daemon.url)
+    assert cut.err == "relay: there are more; --after 3 shows the next\n"
     assert bodies(daemon, "--channel", "ci") == ["body 1", "body 3"]
     second = run("inbox", "builder", "--limit", "2", "--json", "--url", daemon.url).records[1]["message"]
     assert bodies(daemon, "--after", str(second)) == ["body 2", "body 3"]

@@ -70,6 +70,29 @@ def test_groups_are_listened_to_and_stay_for_the_next_listener(daemon: Daemon) -
         assert "look" in listener.communicate(timeout=30)[0]
 
 
+def test_channels_are_followed_and_what_is_sent_to_oneself_always_comes(daemon: Daemon) -> None:
+    with listening(daemon.url, "watcher", "--channel", "ci", "--json", "--count", "3") as listener:
+        for to, channel in (("ALL", "ops"), ("channel:ci", "ci"), ("ALL", "ci"), ("watcher", "ops")):
+            assert run("send", to, f"{to} {channel}", "--channel", channel, "--url", daemon.url).code == 0
+        out = listener.communicate(timeout=30)[0]
+    assert [json.loads(line)["body"] for line in out.splitlines()] == ["channel:ci ci", "ALL ci", "watcher ops"]
+
+
+def test_a_line_says_what_is_to_be_done_by_when_and_a_record_has_it_as_fields(daemon: Daemon) -> None:
+    options = ("--hold", "--priority", "9", "--ttl", "1h", "--expect-reply", "30m")
+    for body in ("for a person", "for a program"):
+        run("send", "builder", body, *options, "--url", daemon.url)
+    with listening(daemon.url, "builder", "--count", "1") as listener:
+        (line,) = listener.communicate(timeout=30)[0].splitlines()
+    assert "(reply by " in line
+    assert ", priority 9, until " in line
+    with listening(daemon.url, "builder", "--count", "1", "--json") as listener:
+        record = json.loads(listener.communicate(timeout=30)[0])
+    assert record["priority"] == 9
+    assert record["expires_at"] - record["sent_at"] == 3_600_000
+    assert record["reply_by_at"] - record["sent_at"] == 1_800_000
+
+
 def test_ctrl_c_ends_it_with_130_and_nothing_said(daemon: Daemon) -> None:
     with listening(daemon.url, "builder") as listener:
         listener.send_signal(signal.SIGINT)

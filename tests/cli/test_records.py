@@ -1,11 +1,13 @@
 """records: what a program reads, one JSON object a line."""
 
 import base64
+from typing import Any, cast
 
 import orjson
 
-from relay_client.cli.records import json_line, struct_record
-from relay_proto.frames import AgentCard, StoredMessage, WorkState
+from relay_client import Agent, Message, Receipt
+from relay_client.cli.records import json_line, message_json, receipt_record, struct_record
+from relay_proto.frames import AgentCard, Deliver, StoredMessage, WorkState
 
 
 def test_a_stored_message_has_the_names_of_the_wire() -> None:
@@ -32,3 +34,24 @@ def test_an_agent_card_is_one_object() -> None:
     assert orjson.loads(json_line(struct_record(card))) == {
         "agent": "a", "status": "idle", "epoch": 2, "last_seen_at": 9, "caps": ["review"]
     }  # fmt: skip
+
+
+def test_a_live_message_has_the_fields_of_its_delivery_and_no_others() -> None:
+    plain = Deliver(message=1, sender="a", to="b", body="x", sent_at=5, attempt=1, thread=1, hops=0)
+    assert orjson.loads(message_json(Message(cast(Agent, None), plain))) == {
+        "message": 1, "from": "a", "to": "b", "sent_at": 5, "thread": 1, "attempt": 1, "hops": 0, "body": "x"
+    }  # fmt: skip
+    full: dict[str, Any] = {
+        "subject": "s", "channel": "ci", "reply_to": 3, "caused_by": 2, "intent": "request", "content_type": "t",
+        "headers": {"k": "v"}, "claimable": True, "priority": 0, "expires_at": 9, "supersedes": 4, "reply_by_at": 8,
+    }  # fmt: skip
+    frame = Deliver(message=5, sender="a", to="b", body="x", sent_at=5, attempt=1, thread=1, hops=1, **full)
+    record = orjson.loads(message_json(Message(cast(Agent, None), frame)))
+    assert {name: record[name] for name in full} == full
+
+
+def test_the_answer_to_a_send_says_who_had_no_room_and_what_was_noted_where_there_is_something() -> None:
+    plain = {"message": 1, "thread": 1, "recipients": 2, "online": 1, "duplicate": False, "key": "k"}
+    assert receipt_record(Receipt(1, 1, 2, 1, False, "k")) == plain
+    told = receipt_record(Receipt(1, 1, 2, 1, False, "k", ["ann"], "note"))
+    assert told == plain | {"full": ["ann"], "note": "note"}

@@ -93,6 +93,57 @@ def test_every_field_of_the_envelope_arrives(daemon: Daemon) -> None:
     assert record["claimable"] is True
 
 
+def test_times_priority_and_what_it_comes_from_arrive(daemon: Daemon) -> None:
+    run("send", "builder", "before", "--hold", "--url", daemon.url)
+    fields = ["--ttl", "2h", "--delay", "30m", "--priority", "9", "--caused-by", "#1", "--expect-reply", "1d"]
+    sent = run("send", "builder", "later", "--hold", "--thread", "1", *fields, "--url", daemon.url)
+    assert sent.out == "#2 → builder: in the inbox, offline; due in 30m\n"
+    record = run("inbox", "builder", "--json", "--url", daemon.url).records[1]
+    assert {name: record[name] - record["sent_at"] for name in ("expires_at", "due_at", "reply_by_at")} == {
+        "expires_at": 7_200_000, "due_at": 1_800_000, "reply_by_at": 86_400_000
+    }  # fmt: skip
+    assert (record["priority"], record["caused_by"], record["thread"], record["hops"]) == (9, 1, 1, 1)
+    line = run("inbox", "builder", "--url", daemon.url).out.splitlines()[1]
+    assert "priority 9, due " in line
+
+
+def test_a_newer_message_takes_the_place_of_an_older_one(daemon: Daemon) -> None:
+    run("send", "builder", "old", "--hold", "--url", daemon.url)
+    assert run("send", "builder", "new", "--hold", "--supersedes", "1", "--url", daemon.url).code == 0
+    assert [r["body"] for r in run("inbox", "builder", "--json", "--url", daemon.url).records] == ["new"]
+    foreign = run("send", "builder", "mine", "--hold", "--supersedes", "2", "--as", "other", "--url", daemon.url)
+    assert foreign.code == 77
+    assert "--token" not in foreign.err
+
+
+def test_one_of_many_is_offered_it_for_the_time_given(daemon: Daemon) -> None:
+    with listening(daemon.url, "ann", "--cap", "review") as listener:
+        listener.kill()
+        listener.wait()
+    sent = run("send", "any:cap:review", "look", "--offer", "1h", "--url", daemon.url)
+    assert sent.out == "#1 → any:cap:review: in the inbox, offline\n"
+    refused = run("send", "ann", "look", "--offer", "1h", "--url", daemon.url)
+    assert refused.code == 1
+    assert "offer_s" in refused.err
+
+
+def test_who_had_no_room_and_what_the_relay_noted_is_told(make_daemon: Callable[..., Daemon]) -> None:
+    daemon = make_daemon("--inbox-messages", "1").start()
+    url = ("--url", daemon.url)
+    for name in ("ann", "ben"):
+        with listening(daemon.url, name, "--tag", "blue") as listener:
+            listener.kill()
+    run("send", "ann", "fills it", "--as", "x", *url)
+    sent = run("send", "tag:blue", "all", *url).out.splitlines()
+    assert sent == ["#2 → tag:blue: in the inbox, offline", "  full, so not in the inbox of: ann"]
+    full = run("send", "ann", "one more", *url)
+    assert full.code == 1
+    assert "; try again in " in full.err
+    into = ("send", "new", "may I?", "--reply-to", "1", "--hold", *url, "--as")
+    assert run(*into, "stranger").out.splitlines()[1].startswith("  note: ")
+    assert run("send", "newer", *into[2:], "another", "--json").records[0]["note"]
+
+
 def test_eight_at_the_same_moment_under_one_name_all_arrive_once(daemon: Daemon) -> None:
     """They are one agent, so each takes the session over from another; none is lost, none is doubled."""
     command = [sys.executable, "-m", "relay_client.cli", "send", "builder", "--hold", "--url", daemon.url]

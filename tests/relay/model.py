@@ -56,6 +56,15 @@ class Agent:
     holds: list[int] | None = None
 
 
+def content(frame: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same when a key is repeated."""
+    kind, _, name = frame["to"].partition(":")
+    fields = {field: value for field, value in frame.items() if field != "hold" and (field, value) != ("delay_s", 0)}
+    if kind == "channel":
+        fields.setdefault("channel", name)
+    return fields
+
+
 @dataclass
 class Model:
     """All of it. Each method is something that happens; what follows from it at once has happened when it returns."""
@@ -113,7 +122,7 @@ class Model:
         key = frame.get("key")
         if key is not None and (sender, key) in self.keys:
             first, answer = self.keys[sender, key]
-            return answer if first == frame else "key_conflict"
+            return answer if content(first) == content(frame) else "key_conflict"
         recipients = self._recipients(sender, frame)
         if isinstance(recipients, str):
             return recipients

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from relay_proto import frames as wire
+from relay_proto.limits import PRIORITY_DEFAULT
 from relay_server import post
+from relay_server.quota import Limits
 from relay_server.session import Session
 from relay_server.store.files import Ballast
 from relay_server.store.sqlite import SQLiteStore
@@ -22,7 +24,11 @@ from tests.relay.desk import Desk
 
 NAMES = ("anna", "bert", "carl", "emma")
 CAPS = ("x", "y")
-TARGETS = (*NAMES, "cap:x", "cap:y", "ALL")
+CHANNELS = ("red", "blue")
+TARGETS = (*NAMES, *NAMES, "cap:x", "cap:y", "ALL", "any:cap:x", "any:cap:y", "channel:red")
+DELAYED = "delayed"
+"""The body of what came with a delay."""
+UNLIMITED = Limits(send_per_s=0, group_per_minute=0, pair_per_minute=0, hops_max=0)
 DRAIN_ROUNDS = 400
 DRAIN_ROUNDS_SHORT = 300
 """After so many rounds the drain waits long enough for the longest backoff."""
@@ -69,8 +75,10 @@ class Actor:
         self.asked: dict[int, Any] = {}
         """Requests without an answer so far."""
         self.seen: set[int] = set()
-        self.newest_of: dict[str, int] = defaultdict(int)
-        """Per sender the newest message whose first delivery came."""
+        self.sent: list[int] = []
+        """Its own messages, as far as it knows that they were taken."""
+        self.newest_of: dict[tuple[str, int], int] = defaultdict(int)
+        """Per sender and priority the newest message whose first delivery came."""
 
     def disconnect(self) -> None:
         """Forget what belongs to the session. Claims outlive it."""
@@ -91,7 +99,7 @@ class Fleet:
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
         self.random = random.Random(seed)
-        self.desk = Desk(folder)
+        self.desk = Desk(folder, UNLIMITED)
         self.actors = {name: Actor(name, self.some_caps()) for name in NAMES}
         self.log: list[str] = []
         self.requests = 0
@@ -102,7 +110,7 @@ class Fleet:
         """The highest fence of each work, with the agent and the instance that got it."""
         self.completed: dict[int, tuple[int, str]] = {}
         self.actions: list[tuple[int, Callable[[Actor], None]]] = [
-            (25, self.send), (20, self.acknowledge), (5, self.surface), (8, self.nack), (20, self.claim),
+            (25, self.send), (10, self.reply), (20, self.acknowledge), (5, self.surface), (8, self.nack), (20, self.claim),
             (20, self.use_claim), (3, self.update), (2, self.bye), (4, self.lose), (4, self.take_over),
             (2, self.block_or_unblock), (3, self.heartbeat),
         ]  # fmt: skip
@@ -118,10 +126,7 @@ class Fleet:
     async def reopen(self) -> None:
         """The daemon starts again over the same folder: all connections are gone, and so is memory."""
         self.note("reopen")
-        await self.desk.close()
-        previous, self.desk = self.desk, Desk(self.folder)
-        self.desk.now, self.desk.connections = previous.now, previous.connections
-        await self.desk.open()
+        await self.desk.restart(self.random.choice([0, 0, 30]))
         for actor in self.actors.values():
             actor.disconnect()
 
@@ -165,8 +170,14 @@ class Fleet:
         actor.credit = self.random.choice([1, 1, 2, 3, 8])
         if not self.draining and self.chance(0.2):
             actor.caps = self.some_caps()
+        channels = [channel for channel in CHANNELS if self.chance(0.3)]
         instance = f"{actor.name}{actor.instance}"
-        self.put(actor, wire.Register(id=0, agent=actor.name, instance=instance, credit=actor.credit, caps=actor.caps))
+        self.put(
+            actor,
+            wire.Register(
+                id=0, agent=actor.name, instance=instance, credit=actor.credit, caps=actor.caps, channels=channels
+            ),
+        )
 
     def put(self, actor: Actor, *frames: Any) -> None:
         """Say these frames in one WebSocket message."""
@@ -181,14 +192,36 @@ class Fleet:
 
     def send(self, actor: Actor) -> None:
         to = self.random.choice(TARGETS)
-        count = self.random.randint(1, 3)
-        self.put(
-            actor,
-            *[
-                wire.Send(id=self.next_id(), to=to, body="b", hold=True, claimable=self.chance(0.4))
-                for _ in range(count)
-            ],
-        )
+        self.put(actor, *[self.some_send(actor, to) for _ in range(self.random.randint(1, 3))])
+
+    def some_send(self, actor: Actor, to: str) -> wire.Send:
+        """Half of them are plain; the others have some of what a message can ask for."""
+        frame = wire.Send(id=self.next_id(), to=to, body="b", hold=True, claimable=self.chance(0.4))
+        if self.chance(0.5):
+            return frame
+        if self.chance(0.3):
+            frame.priority = self.random.choice([0, 3, 4, 5, 9])
+        if self.chance(0.2):
+            frame.channel = self.random.choice(CHANNELS)
+        if self.chance(0.2):
+            frame.ttl_s = self.random.choice([30, 100, 1000])
+        if self.chance(0.2):
+            frame.delay_s, frame.body = self.random.choice([0.5, 1, 25]), DELAYED
+        if actor.sent and self.chance(0.2):
+            frame.supersedes = self.random.choice(actor.sent[-10:])
+        if self.chance(0.3):
+            frame.expect_reply_s, frame.waits = self.random.choice([5, 50, 500]), self.chance(0.7)
+        if to.startswith("any:"):
+            frame.offer_s = self.random.choice([None, 1, 10])
+        return frame
+
+    def reply(self, actor: Actor) -> None:
+        """Answer something: what one was asked, as a rule."""
+        asked = [message for message, frame in actor.inbox.items() if "reply_by_at" in frame] or list(actor.inbox)
+        if asked:
+            message = self.random.choice(asked)
+            frame = wire.Send(id=self.next_id(), to=actor.inbox[message]["from"], body="!", reply_to=message)
+            self.put(actor, frame)
 
     def acknowledge(self, actor: Actor) -> None:
         if actor.inbox:
@@ -271,6 +304,8 @@ class Fleet:
                 self.delivered(actor, frame)
             elif frame.get("re") is not None:
                 self.answered(actor, frame)
+            elif frame["op"] == "event":
+                self.told(actor, frame)
             elif frame["op"] == "error" and frame["code"] != "unknown_message":
                 raise Broken(f"an error that nobody asked for: {frame}")
         if session.close is not None and not session.lost:
@@ -280,14 +315,23 @@ class Fleet:
             actor.disconnect()
 
     def delivered(self, actor: Actor, frame: dict[str, Any]) -> None:
-        """Messages come in the order of their sender, the first time. (Work may be offered later.)"""
-        message, sender = frame["message"], frame["from"]
+        """Messages of one sender and priority come in their order, the first time.
+
+        Work may be offered later, and what any one of many may have comes to the next one later; what was delayed too.
+        """
+        message, source = frame["message"], (frame["from"], frame.get("priority", PRIORITY_DEFAULT))
         actor.inbox[message] = frame
-        if not frame.get("claimable") and message not in actor.seen:
-            if message < actor.newest_of[sender]:
-                raise Broken(f"order: {actor.name} got {message} of {sender} after {actor.newest_of[sender]}")
-            actor.newest_of[sender] = message
+        may_be_late = frame.get("claimable") or frame["to"].startswith("any:") or frame["body"] == DELAYED
+        if not may_be_late and message not in actor.seen:
+            if message < actor.newest_of[source]:
+                raise Broken(f"order: {actor.name} got {message} of {source} after {actor.newest_of[source]}")
+            actor.newest_of[source] = message
         actor.seen.add(message)
+
+    def told(self, actor: Actor, frame: dict[str, Any]) -> None:
+        """Something was taken back: most agents drop it then, some deal with it all the same."""
+        if frame["event"] in ("withdrawn", "superseded") and self.chance(0.8):
+            actor.inbox.pop(frame["message"], None)
 
     def answered(self, actor: Actor, frame: dict[str, Any]) -> None:
         """One answer to each request; what it promises goes into the ledger."""
@@ -299,6 +343,7 @@ class Fleet:
                 raise Broken(f"the relay is at fault: {frame}")
         elif isinstance(request, wire.Send):
             self.sent[frame["message"]] = request.claimable
+            actor.sent.append(frame["message"])
         elif isinstance(request, wire.Claim):
             self.claimed(actor, request.message, frame["fence"])
         elif isinstance(request, wire.Complete):

@@ -594,6 +594,17 @@ async def test_a_restart_knows_who_waits(desk: Desk) -> None:
     assert waiting(desk) == {}
 
 
+async def test_who_said_bye_does_not_wait_after_a_restart_either(desk: Desk) -> None:
+    ada, ben = await desk.agent("ada", instance="a"), await desk.agent("ben")
+    message = await ask(desk, ada, "ben")
+    await desk.say(ada, Bye())
+    await desk.restart()
+    assert waiting(desk) == {}
+    ben, _ = await come_back(desk, "ben")
+    assert await owed(desk, ben) == [f"{message}: ben -> ada"], "it is owed all the same"
+    assert kinds(await desk.say(ben, Send(id=7, to="ada", body="?", expect_reply_s=60))) == ["ok"]
+
+
 async def test_a_restart_does_not_bring_back_a_wait_that_one_of_a_group_ended(desk: Desk) -> None:
     ada = await desk.agent("ada", instance="a")
     ben, cyd = [await desk.agent(name, tags=["t"]) for name in ("ben", "cyd")]

@@ -3,6 +3,7 @@
 import pytest
 
 from relay_server.config import Config, ConfigError
+from relay_server.quota import Limits
 
 
 def test_another_address_than_loopback_needs_a_token() -> None:
@@ -35,3 +36,15 @@ def test_origins_are_compared_without_case_and_trailing_slash() -> None:
 def test_a_port_out_of_range_is_refused() -> None:
     with pytest.raises(ConfigError, match="port is 70000"):
         Config(port=70000)
+
+
+def test_the_quotas_are_those_of_the_contract_until_they_are_set() -> None:
+    assert Config().quotas == Limits(
+        send_per_s=100_000,
+        group_per_minute=10,
+        pair_per_minute=30,
+        hops_max=16,
+        inbox_messages_max=10_000,
+        inbox_bytes_max=64 * 1024 * 1024,
+    )
+    assert Config(quotas=Limits(group_per_minute=0)).quotas.group_per_minute == 0

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from relay_proto.errors import StorageFull
 from relay_proto.frames import (
     Ack,
     Agents,
@@ -26,6 +27,8 @@ from relay_server.housekeeping import COME_BACK_S, PRUNE_S, REAP_S, RETENTION_S,
 from relay_server.presence import STALE_S
 from relay_server.quota import Limits
 from relay_server.session import Session
+from relay_server.store import interface as ask
+from relay_server.store import sqlite
 from tests.relay.desk import START_MS, Desk, kinds
 
 HOUR_S = 3600.0
@@ -268,6 +271,26 @@ async def test_a_will_is_no_storm_and_its_sender_needs_no_rate_for_it(desk: Desk
     desk.broker.directory.agents["bob"].heard_at = 0.0  # in truth two minutes without a word fill every rate
     await desk.pass_time(1)
     assert (await wills(desk, ada))[-1] == ("bob", "gone")
+
+
+async def test_a_will_that_the_disk_has_no_room_for_is_sent_when_there_is_some(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob = await desk.agent("ada"), await desk.agent("bob", will=WILL)
+    commands: dict[Any, Any] = sqlite.APPLY
+    put, tried = commands[ask.PutMessage], 0
+
+    def full(tx: Any, command: Any) -> Any:
+        nonlocal tried
+        tried += 1
+        return StorageFull("the disk is full", retry_after_s=1.0) if tried <= 3 else put(tx, command)
+
+    monkeypatch.setitem(commands, ask.PutMessage, full)
+    await lose(desk, bob)
+    await desk.pass_time(STALE_S)
+    assert (tried, await wills(desk, ada)) == (1, [])
+    await desk.pass_time(10)
+    assert (tried, await wills(desk, ada)) == (4, [("bob", "I am gone")])
 
 
 async def test_a_will_that_finds_no_room_drops_nothing_of_what_is_there(tmp_path: Any) -> None:

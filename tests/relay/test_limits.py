@@ -152,6 +152,17 @@ async def test_two_that_answer_each_other_are_slowed_after_thirty_exchanges_and_
     assert (await send(desk, ada, "cy"))["op"] == "ok", "with others they talk as before"
 
 
+async def test_a_circle_through_any_one_of_many_is_a_circle_too(desk: Desk) -> None:
+    ada, bob = await desk.agent("ada"), await desk.agent("bob", caps=["review"])
+    for _ in range(15):
+        await fill(desk, ada, "any:cap:review", 1)
+        await fill(desk, bob, "ada", 1)
+    await fill(desk, ada, "any:cap:review", 1)
+    error = await send(desk, bob, "ada")
+    assert error["detail"] == {"code": "pair_rate", "limit": 30, "with": "ada"}
+    assert desk.broker.promised == {}
+
+
 async def test_a_stream_in_one_direction_is_no_circle(desk: Desk) -> None:
     ada, bob = await desk.agent("ada"), await desk.agent("bob")
     await fill(desk, ada, "bob", 200)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from relay_proto import frames as wire
 from relay_server.quota import Limits
@@ -28,25 +28,45 @@ TARGETS = (*NAMES, "ALL", *(f"{kind}:{topic}" for kind in ("tag", "cap", "channe
 UNLIMITED = Limits(
     send_per_s=0, group_per_minute=0, pair_per_minute=0, hops_max=0, inbox_messages_max=0, inbox_bytes_max=0
 )
-EXAMPLES = 60
-STEPS = 40
+EXAMPLES = 150
+STEPS = 10
+"""Rules in one example; one of them does several things."""
 
 names = st.sampled_from(NAMES)
 topics = st.frozensets(st.sampled_from(sorted(TOPICS)))
 addresses = st.fixed_dictionaries({"tags": topics, "caps": topics, "channels": topics})
-picks = st.integers(0, 9999)
+credits = st.sampled_from([1, 1, 2, 3, 64])
+picks = st.integers(0, 11)
 """Picks one of what there is, modulo."""
-sends = st.fixed_dictionaries(
-    {"to": st.sampled_from(TARGETS)},
-    optional={
-        "channel": st.sampled_from(sorted(TOPICS)),
-        "priority": st.sampled_from([0, 3, 4, 5, 9]),
-        "ttl_s": st.sampled_from([3, 10, 60]),
-        "delay_s": st.sampled_from([0, 1, 2, 20]),
-        "key": st.sampled_from(["k1", "k2", "k3"]),
-        "hold": st.booleans(),
-    },
-).filter(lambda frame: frame.get("ttl_s", 61) > frame.get("delay_s", 0))
+
+
+def sometimes(values: list[Any]) -> st.SearchStrategy[Any]:
+    """None most of the time: a message that has everything at once is the rarest one."""
+    return st.sampled_from([*([None] * 2 * len(values)), *values])
+
+
+messages = st.fixed_dictionaries(
+    {
+        "to": st.sampled_from(TARGETS),
+        "hold": st.sampled_from([None, True]),
+        "channel": sometimes(sorted(TOPICS)),
+        "priority": sometimes([0, 3, 4, 5, 9]),
+        "ttl_s": sometimes([3, 10, 60]),
+        "delay_s": sometimes([0, 1, 2, 20]),
+        "key": sometimes(["k1", "k2"]),
+    }
+).map(lambda fields: {field: value for field, value in fields.items() if value is not None})
+messages = messages.filter(lambda fields: fields.get("ttl_s", 61) > fields.get("delay_s", 0))
+sends = st.tuples(st.just("send"), picks, messages, st.sampled_from(["", "", "", "own", "any"]), picks)
+acks = st.tuples(st.just("ack"), picks, st.lists(picks, max_size=3), st.sampled_from(["surfaced", "done", "done"]))
+delays = st.sampled_from([None, None, 1, 5, 30])
+"""Of a nack. Not 0: whether what is due again at once comes before what waits is nobody's promise."""
+nacks = st.tuples(st.just("nack"), picks, picks, sometimes(["for good"]), delays)
+times = st.tuples(st.just("pass_time"), st.sampled_from([1, 1, 2, 3, 10, 31]))
+repeats = st.tuples(st.just("repeat"), picks)
+step = st.one_of(sends, sends, sends, sends, acks, acks, acks, nacks, times, times, repeats)
+steps = st.tuples(*[st.lists(step, max_size=10)] * 5).map(lambda lists: [one for some in lists for one in some])
+"""Some twenty-five; a single list would be five, and one with a least length could not be made short again."""
 
 
 class Relay(RuleBasedStateMachine):
@@ -92,17 +112,28 @@ class Relay(RuleBasedStateMachine):
                     self.heard[name].append((frame["event"], frame["message"]))
 
     def someone(self, pick: int) -> str:
-        """One of those who are connected."""
+        """One of those who are connected; there is one."""
+        if not self.sessions:
+            self.register(NAMES[pick % len(NAMES)], "a", 2, dict.fromkeys(("tags", "caps", "channels"), frozenset[str]()))
         connected = sorted(self.sessions)
         return connected[pick % len(connected)]
 
     def some_message(self, pick: int) -> int:
-        """One that was sent, or one behind the last."""
-        return 1 + pick % (len(self.model.senders) + 1)
+        """One of the last that were sent, or one that was not."""
+        return max(1, len(self.model.senders) + 1 - pick)
 
     # -- agents ---------------------------------------------------------------------------------------------------
 
-    @rule(name=names, instance=st.sampled_from("ab"), credit=st.sampled_from([1, 1, 2, 3, 64]), address=addresses)
+    @initialize(
+        agents=st.lists(st.tuples(names, credits, addresses), min_size=1, max_size=4, unique_by=lambda one: one[0]),
+        steps=steps,
+    )  # fmt: skip
+    def begin(self, agents: list[Any], steps: list[Any]) -> None:
+        for name, credit, address in agents:
+            self.register(name, "a", credit, address)
+        self.act(steps)
+
+    @rule(name=names, instance=st.sampled_from("ab"), credit=credits, address=addresses)
     def register(self, name: str, instance: str, credit: int, address: dict[str, frozenset[str]]) -> None:
         previous = self.sessions.pop(name, None)
         self.sessions[name] = self.desk.connect()
@@ -114,7 +145,6 @@ class Relay(RuleBasedStateMachine):
             self.desk.broker.lost(previous)
         assert (ok["epoch"], ok["pending"]) == self.model.register(name, instance, credit, **address)
 
-    @precondition(lambda self: self.sessions)
     @rule(pick=picks, address=addresses)
     def update(self, pick: int, address: dict[str, frozenset[str]]) -> None:
         name = self.someone(pick)
@@ -122,7 +152,6 @@ class Relay(RuleBasedStateMachine):
         assert ok["op"] == "ok"
         self.model.update(name, **address)
 
-    @precondition(lambda self: self.sessions)
     @rule(pick=picks, says_bye=st.booleans())
     def leave(self, pick: int, says_bye: bool) -> None:
         name = self.someone(pick)
@@ -142,27 +171,31 @@ class Relay(RuleBasedStateMachine):
         self.run(self.desk.say(self.watcher, wire.Register(id=0, agent="watcher", visit=True)))
         self.model.restart(down_s * 1000)
 
+    @rule(steps=steps)
+    def act(self, steps: list[Any]) -> None:
+        """What agents do all day."""
+        for name, *arguments in steps:
+            {"send": self.send, "ack": self.ack, "nack": self.nack, "pass_time": self.pass_time, "repeat": self.repeat}[
+                name
+            ](*arguments)
+            self.everybody_heard_the_same()
+
     # -- messages -------------------------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.sessions)
-    @rule(pick=picks, fields=sends, older=st.none() | picks)
-    def send(self, pick: int, fields: dict[str, Any], older: int | None) -> None:
-        self.send_as(self.someone(pick), fields if older is None else {**fields, "supersedes": self.some_message(older)})
-
-    @precondition(lambda self: self.sessions and self.model.senders)
-    @rule(pick=picks, fields=sends)
-    def replace_ones_own(self, pick: int, fields: dict[str, Any]) -> None:
+    def send(self, pick: int, fields: dict[str, Any], replaces: str, older: int) -> None:
         name = self.someone(pick)
         own = [message for message, sender in self.model.senders.items() if sender == name]
-        if own:
-            self.send_as(name, {**fields, "supersedes": own[pick % len(own)]})
+        if replaces == "own" and own:
+            fields = {**fields, "supersedes": own[-1 - older % len(own)]}
+        elif replaces == "any":
+            fields = {**fields, "supersedes": self.some_message(older)}
+        self.send_as(name, fields)
 
-    @precondition(lambda self: self.sessions and self.model.keys)
-    @rule(pick=picks)
     def repeat(self, pick: int) -> None:
-        (sender, _), (fields, _) = sorted(self.model.keys.items(), key=str)[pick % len(self.model.keys)]
-        if sender in self.sessions:
-            self.send_as(sender, fields)
+        """A send whose answer was lost is sent again."""
+        known = [(sender, fields) for (sender, _), (fields, _) in self.model.keys.items() if sender in self.sessions]
+        if known:
+            self.send_as(*known[pick % len(known)])
 
     def send_as(self, name: str, fields: dict[str, Any]) -> None:
         is_repeat = (name, fields.get("key")) in self.model.keys
@@ -175,26 +208,21 @@ class Relay(RuleBasedStateMachine):
             assert (answer["message"], answer["recipients"], answer["online"]) == expected
             assert answer.get("duplicate", False) == is_repeat
 
-    @precondition(lambda self: self.sessions and self.model.senders)
-    @rule(pick=picks, others=st.lists(picks, max_size=3), stage=st.sampled_from(["surfaced", "done", "done"]))
     def ack(self, pick: int, others: list[int], stage: Any) -> None:
         name = self.someone(pick)
         held = self.model.holds(name)
-        messages = {held[other % len(held)] if held and other % 5 else self.some_message(other) for other in others}
-        messages |= {held[pick % len(held)]} if held else {self.some_message(pick)}
-        answer = self.say(name, wire.Ack(id=3, messages=sorted(messages), stage=stage))
-        unknown = self.model.ack(name, sorted(messages), stage)
-        self.answered_about(answer, unknown)
+        ids = {held[other % len(held)] if held and other % 4 else self.some_message(other) for other in others}
+        ids |= {held[pick % len(held)]} if held else {self.some_message(pick)}
+        answer = self.say(name, wire.Ack(id=3, messages=sorted(ids), stage=stage))
+        self.answered_about(answer, self.model.ack(name, sorted(ids), stage))
 
-    @precondition(lambda self: self.sessions and self.model.senders)
-    @rule(pick=picks, retry=st.integers(0, 4), delay_s=st.sampled_from([None, None, 0, 1, 5, 30]), is_held=st.booleans())
-    def nack(self, pick: int, retry: int, delay_s: int | None, is_held: bool) -> None:
+    def nack(self, pick: int, message: int, for_good: str | None, delay_s: int | None) -> None:
         name = self.someone(pick)
         held = self.model.holds(name)
-        message = held[pick % len(held)] if held and is_held else self.some_message(pick)
-        answer = self.say(name, wire.Nack(id=4, message=message, reason="r", retry=retry > 0, delay_s=delay_s))
-        is_known = self.model.nack(name, message, "r", retry > 0, delay_s)
-        self.answered_about(answer, [] if is_known else [message])
+        message = held[message % len(held)] if held and message % 4 else self.some_message(message)
+        retry = for_good is None
+        answer = self.say(name, wire.Nack(id=4, message=message, reason="r", retry=retry, delay_s=delay_s))
+        self.answered_about(answer, [] if self.model.nack(name, message, "r", retry, delay_s) else [message])
 
     def answered_about(self, answer: dict[str, Any], unknown: list[int]) -> None:
         if unknown:
@@ -202,7 +230,6 @@ class Relay(RuleBasedStateMachine):
         else:
             assert answer["op"] == "ok", answer
 
-    @rule(seconds=st.sampled_from([1, 1, 2, 3, 10, 31]))
     def pass_time(self, seconds: int) -> None:
         self.run(self.desk.pass_time(seconds))
         self.model.pass_time(seconds * 1000)

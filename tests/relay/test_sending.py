@@ -213,9 +213,12 @@ async def test_a_message_to_a_thread_reaches_those_who_take_part_and_not_its_sen
     assert (await send(desk, ada, f"thread:{root + 2}"))["recipients"] == 2, "any message of it names the thread"
 
 
-async def test_who_only_got_a_group_message_takes_no_part_in_its_thread(desk: Desk) -> None:
-    ada, bob, _ = [await desk.agent(name, tags=["t"]) for name in ("ada", "bob", "cy")]
-    root = (await send(desk, ada, "tag:t"))["message"]
+@pytest.mark.parametrize("target", ["tag:t", "cap:c", "label:Crew", "channel:ops", "broadcast", "ALL"])
+async def test_who_only_got_a_group_message_takes_no_part_in_its_thread(desk: Desk, target: str) -> None:
+    ada, bob, _ = [
+        await desk.agent(name, tags=["t"], caps=["c"], label="Crew", channels=["ops"]) for name in ("ada", "bob", "cy")
+    ]
+    root = (await send(desk, ada, target))["message"]
     assert (await send(desk, ada, f"thread:{root}"))["recipients"] == 0
     assert (await send(desk, bob, f"thread:{root}"))["recipients"] == 1
     await send(desk, bob, "ada", reply_to=root)
@@ -290,6 +293,9 @@ async def test_the_longer_of_two_chains_counts(desk: Desk) -> None:
     third = (await send(desk, ada, "ada", reply_to=first, caused_by=second))["message"]
     (found,) = await desk.say(ada, GetMessage(id=1, message=third))
     assert (found["item"]["hops"], found["item"]["thread"], found["item"]["caused_by"]) == (2, first, second)
+    fourth = (await send(desk, ada, "ada", reply_to=third, caused_by=first))["message"]
+    (found,) = await desk.say(ada, GetMessage(id=1, message=fourth))
+    assert found["item"]["hops"] == 3
     (found,) = await desk.say(ada, GetMessage(id=1, message=second))
     assert found["item"]["thread"] == second, "what it was caused by does not put it into a thread"
 

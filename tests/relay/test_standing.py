@@ -4,7 +4,7 @@ from pathlib import Path
 
 from relay_proto.frames import Bye, Claim, Heartbeat, Register, Send
 from relay_server.standing import CHAIN_MAX
-from tests.relay.asking_why import START, why
+from tests.relay.asking_why import START, opened, why
 from tests.relay.desk import Desk
 
 
@@ -34,16 +34,12 @@ async def test_presence_is_said_with_its_reason_and_what_was_seen(desk: Desk) ->
 
 
 async def test_who_has_not_come_back_since_a_restart(tmp_path: Path) -> None:
-    desk = await Desk(tmp_path).open()
-    await desk.agent("bob")
-    await desk.close()
-    desk = Desk(tmp_path)
-    desk.now = 50
-    await desk.open()
-    assert await state_of(desk, "bob") == (
-        f"bob is offline: it has not connected since the relay started; it was last heard of at {START} (50 s ago)."
-    )
-    await desk.close()
+    async with opened(tmp_path) as desk:
+        await desk.agent("bob")
+    async with opened(tmp_path, now=50.0) as desk:
+        assert await state_of(desk, "bob") == (
+            f"bob is offline: it has not connected since the relay started; it was last heard of at {START} (50 s ago)."
+        )
 
 
 async def test_who_was_pruned_and_who_only_visited(desk: Desk) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from relay_server.store import queries
 from tests.relay.stress import DRAIN_ROUNDS, Broken, Fleet, make_cheap, temporary_folder
 
 FIRST_SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
@@ -73,28 +74,63 @@ def check_at_rest(fleet: Fleet) -> None:
     """With nothing left to decide, memory agrees with the store."""
     check_sessions(fleet)
     check_leases(fleet)
+    check_asks(fleet)
     check_wakes(fleet)
 
 
 def check_sessions(fleet: Fleet) -> None:
-    """Nobody has more than its credit, waits although it has credit, or pays credit for what was withdrawn."""
+    """Nobody has more than its credit, waits although it has credit, or pays credit for what was withdrawn.
+
+    What is over, or offered to another, at this very moment is not waited for: the timer may not have run.
+    """
+    now = fleet.desk.now_ms
     for name, session in fleet.desk.broker.sessions.items():
         if session.close is not None:
             continue
         if len(session.unacked) > session.credit:
             raise Broken(f"credit: {name} has {len(session.unacked)} of {session.credit}")
-        due = fleet.rows(f"SELECT message FROM deliveries WHERE agent = ? AND {OPEN} AND due_at IS NULL", name)
+        due = fleet.rows(
+            f"SELECT message FROM deliveries WHERE agent = ?1 AND {OPEN} AND due_at IS NULL"
+            " AND (expires_at IS NULL OR expires_at > ?2) AND (offer_at IS NULL OR offer_at > ?2)",
+            name,
+            now,
+        )
         missing = {message for (message,) in due} - session.unacked
         if missing and len(session.unacked) < session.credit and session.writable:
             flags = f"lagging {session.lagging}, refilling {session.refilling}, rescan {session.rescan}"
             raise Broken(f"stall: {name} waits for {sorted(missing)}; {flags}, pushed to {session.pushed_to}")
         withdrawn = fleet.rows(
-            "SELECT message, holder FROM deliveries JOIN work USING (message) WHERE agent = ? AND stage = 'superseded'",
+            "SELECT message FROM deliveries LEFT JOIN work USING (message)"
+            " WHERE agent = ?1 AND stage IN ('superseded', 'expired') AND holder IS NOT ?1",
             name,
         )
-        leaked = [message for message, holder in withdrawn if message in session.unacked and holder != name]
-        if leaked:
-            raise Broken(f"credit leak: {name} pays for {leaked}, which it can't take any more")
+        if leaked := session.unacked.intersection(message for (message,) in withdrawn):
+            raise Broken(f"credit leak: {name} pays for {leaked}, which was taken back")
+        early = fleet.rows("SELECT message FROM deliveries WHERE agent = ? AND stage = 'queued' AND due_at > ?", name, now)
+        if pushed := session.unacked.intersection(message for (message,) in early):
+            raise Broken(f"too early: {name} was given {pushed}")
+
+
+def check_asks(fleet: Fleet) -> None:
+    """Who waits for whom is in memory as it stands in the store, and nobody owes what it said it would not answer."""
+    kept: dict[int, tuple[str, set[str]]] = {}
+    for message, asker, agent in fleet.rows(queries.blocking_asks):
+        kept.setdefault(message, (asker, set()))[1].add(agent)
+    waits = fleet.desk.broker.waits._by_message
+    known = {message: (wait.asker, wait.on) for message, wait in waits.items()}
+    if kept != known:
+        differing = [message for message in kept.keys() | known.keys() if kept.get(message) != known.get(message)]
+        raise Broken(f"waits: {[(message, kept.get(message), known.get(message)) for message in differing]}")
+    for wait in waits.values():
+        if (ring := fleet.desk.broker.waits.ring_of(wait)) is not None:
+            raise Broken(f"a ring that nobody was told of: {ring}")
+    refused = fleet.rows(
+        "SELECT a.message, a.agent, d.stage FROM asks AS a JOIN deliveries AS d USING (message, agent)"
+        " JOIN messages AS m USING (message) WHERE a.state IN ('open', 'overdue') AND NOT m.claimable"
+        " AND m.target NOT GLOB 'any:*' AND d.stage IN ('nacked', 'dead', 'expired', 'superseded')"
+    )
+    if refused:
+        raise Broken(f"owed, though it will not come: {refused}")
 
 
 def check_leases(fleet: Fleet) -> None:
@@ -115,9 +151,15 @@ def check_leases(fleet: Fleet) -> None:
 
 def check_wakes(fleet: Fleet) -> None:
     """What waits for its time has a wake that is not later."""
-    ((delivery_due,),) = fleet.rows("SELECT min(due_at) FROM deliveries WHERE stage = 'queued'")
-    ((work_ready,),) = fleet.rows("SELECT min(ready_at) FROM work WHERE state = 'delayed'")
+    ((due_at, expires_at, offer_at, ready_at, reply_by_at),) = fleet.rows(
+        f"SELECT (SELECT min(due_at) FROM deliveries WHERE {OPEN}),"
+        " (SELECT min(expires_at) FROM deliveries WHERE stage = 'queued'),"
+        " (SELECT min(max(offer_at, coalesce(due_at, 0))) FROM deliveries WHERE stage IN ('queued', 'nacked', 'dead')),"
+        " (SELECT min(ready_at) FROM work WHERE state = 'delayed'),"
+        " (SELECT min(reply_by_at) FROM asks WHERE state = 'open')"
+    )
+    times = {"due": due_at, "expires": expires_at, "offer": offer_at, "ready": ready_at, "reply": reply_by_at}
     wake = fleet.desk.broker._due_at
-    for at in (delivery_due, work_ready):
-        if at is not None and (wake is None or wake > at):
-            raise Broken(f"wake at {wake}: a delivery is due at {delivery_due}, work is ready at {work_ready}")
+    late = {what: at for what, at in times.items() if at is not None and (wake is None or wake > at)}
+    if late:
+        raise Broken(f"wake at {wake}, which is too late for {late}")

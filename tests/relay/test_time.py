@@ -198,14 +198,29 @@ async def test_work_that_its_worker_came_for_later_ends_at_its_time_too(desk: De
     assert (await work_state(desk, ada, message))[0] == "failed"
 
 
-async def test_work_whose_only_candidate_surfaced_it_and_comes_back_too_late_fails(desk: Desk) -> None:
+async def test_work_that_its_only_candidate_surfaced_and_did_not_claim_in_its_time_fails(desk: Desk) -> None:
     ada, bob = await desk.agent("ada"), await desk.agent("bob", caps=["x"])
     message = await send(desk, ada, "cap:x", ttl_s=5, claimable=True)
     await desk.say(bob, Ack(messages=[message], stage="surfaced"))
-    await desk.pass_time(6)
-    assert (await work_state(desk, ada, message))[0] == "ready", "it stands in front of bob, who may still claim it"
-    assert (await come_back(desk, "bob", caps=["x"]))[1] == ["ok"]
+    await desk.pass_time(4.9)
+    assert (await work_state(desk, ada, message))[0] == "ready"
+    await desk.pass_time(0.1)
     assert (await work_state(desk, ada, message))[0] == "failed"
+    assert kinds(await desk.say(bob, Claim(id=2, message=message))) == ["error not_claimable"]
+    assert kinds(await desk.say(bob, Ack(id=3, messages=[message]))) == ["ok"]
+    assert await desk.ledger(message) == {"bob": "done"}
+
+
+async def test_work_that_nobody_ever_had_fails_at_its_time_and_is_due_at_its_time(desk: Desk) -> None:
+    ada = await desk.agent("ada")
+    over = await send(desk, ada, "cap:x", ttl_s=5, claimable=True)
+    late = await send(desk, ada, "cap:x", delay_s=10, claimable=True)
+    await desk.pass_time(5)
+    assert await work_state(desk, ada, over) == ("failed", "nobody claimed it in its time")
+    bob = await desk.agent("bob", caps=["x"])
+    assert desk.heard(bob) == []
+    await desk.pass_time(5)
+    assert kinds(desk.heard(bob)) == [f"deliver {late}"]
 
 
 async def test_a_late_ack_of_what_a_nack_put_off_does_not_hide_it(desk: Desk) -> None:

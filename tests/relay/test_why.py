@@ -4,7 +4,7 @@ from pathlib import Path
 
 from relay_proto.frames import Ack, Bye, Claim, Forgive, Nack, Register, Send
 from relay_server.quota import Limits
-from tests.relay.asking_why import START, after, ask_why, why
+from tests.relay.asking_why import START, after, ask_why, opened, why
 from tests.relay.desk import Desk
 
 
@@ -52,12 +52,11 @@ async def test_credit_that_is_used_up_and_by_what(desk: Desk) -> None:
 
 
 async def test_an_inbox_that_is_full(tmp_path: Path) -> None:
-    desk = await Desk(tmp_path, Limits(inbox_messages_max=2)).open()
-    ada = await desk.agent("ada")
-    await desk.say(ada, *(Send(id=i, to="bob", body="x", hold=True) for i in range(2)))
-    told = await why(desk, agent="bob")
-    assert told.sentences[2] == "Its inbox is full (2 messages, 2 bytes): who writes to it is refused."
-    await desk.close()
+    async with opened(tmp_path, Limits(inbox_messages_max=2)) as desk:
+        ada = await desk.agent("ada")
+        await desk.say(ada, *(Send(id=i, to="bob", body="x", hold=True) for i in range(2)))
+        told = await why(desk, agent="bob")
+        assert told.sentences[2] == "Its inbox is full (2 messages, 2 bytes): who writes to it is refused."
 
 
 async def test_a_name_that_something_is_held_for(desk: Desk) -> None:

@@ -201,7 +201,12 @@ async def test_for_any_of_many_it_says_who_is_next_and_when(desk: Desk) -> None:
     await desk.pass_time(20)
     await desk.say(dan, Nack(message=1, retry=False, reason="no"))
     told = await why(desk, message=1)
-    assert "dan refused it at 2023-11-14 22:14:01 UTC (just now): no." in told.sentences
+    refused = "dan refused it at 2023-11-14 22:14:01 UTC (just now): no"
+    assert f"{refused}; the relay is about to look for another one." in told.sentences
+    assert told.since_at == after(41)
+    await desk.pass_time(0)
+    told = await why(desk, message=1)
+    assert f"{refused}." in told.sentences
     (given,) = [text for text in told.sentences if text.startswith("It was pushed to ")]
     assert given.endswith(("it is offered to bob.", "it is offered to cyd.")), "not to dan, who declined"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from relay_proto.frames import Ack, Bye, Claim, Complete, Fail, Nack, Register, Release, Renew, Send
 from relay_server.quota import Limits
-from tests.relay.asking_why import START, after, why
+from tests.relay.asking_why import START, after, opened, why
 from tests.relay.desk import Desk
 
 
@@ -185,17 +185,20 @@ async def test_work_that_was_given_back_and_not_taken_in_its_time_was_not_failed
 
 
 async def test_ready_and_not_offered_to_one_whose_inbox_was_full(tmp_path: Path) -> None:
-    desk = await Desk(tmp_path, Limits(inbox_messages_max=1)).open()
-    ada, bob, cyd = await desk.agent("ada"), await desk.agent("bob", caps=["x"]), await desk.agent("cyd", caps=["x"])
-    await desk.say(ada, Send(id=1, to="cyd", body="full"), Send(id=2, to="cap:x", body="x", claimable=True))
-    await desk.say(bob, Nack(message=2, retry=False, reason="no"))
-    told = await why(desk, message=2)
-    assert told.sentences[2] == "Registered and not offered it: cyd; it is offered when they register again."
-    assert told.sentences[-1] == "To go on: cyd must register again; an agent with cap x must come."
-    await desk.say(cyd, Ack(messages=[1]))
-    await desk.agent("cyd", caps=["x"])
-    assert (await why(desk, message=2)).sentences[-1] == "To go on: cyd must claim message 2."
-    await desk.close()
+    async with opened(tmp_path, Limits(inbox_messages_max=1)) as desk:
+        ada, bob, cyd = (
+            await desk.agent("ada"),
+            await desk.agent("bob", caps=["x"]),
+            await desk.agent("cyd", caps=["x"]),
+        )
+        await desk.say(ada, Send(id=1, to="cyd", body="full"), Send(id=2, to="cap:x", body="x", claimable=True))
+        await desk.say(bob, Nack(message=2, retry=False, reason="no"))
+        told = await why(desk, message=2)
+        assert told.sentences[2] == "Registered and not offered it: cyd; it is offered when they register again."
+        assert told.sentences[-1] == "To go on: cyd must register again; an agent with cap x must come."
+        await desk.say(cyd, Ack(messages=[1]))
+        await desk.agent("cyd", caps=["x"])
+        assert (await why(desk, message=2)).sentences[-1] == "To go on: cyd must claim message 2."
 
 
 async def test_work_that_came_before_its_worker_and_is_held_by_another(desk: Desk) -> None:

@@ -1,29 +1,16 @@
 """A stand-in for the agent of a desk: what is delivered is put in, what was acked is looked at."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from relay_client import Agent, Message
 from relay_client.repl.desk import Desk
-from relay_proto.frames import AgentCard
+from relay_proto.frames import AgentCard, Deliver, Event, OwedReply
 
 NOW = datetime(2026, 11, 20, 14, 10, 0, tzinfo=UTC)
-
-
-class Delivered:
-    """The attributes of a message that the REPL looks at."""
-
-    def __init__(self, message: int, body: str = "hello", **fields: Any) -> None:
-        self.message = message
-        self.body = body
-        self.sender = "builder"
-        self.to = "me"
-        self.sent_at = int(NOW.timestamp() * 1000)
-        self.subject: str | None = None
-        self.channel: str | None = None
-        self.claimable = False
-        self.__dict__.update(fields)
+NOW_MS = int(NOW.timestamp() * 1000)
 
 
 class StandIn:
@@ -38,9 +25,23 @@ class StandIn:
         self.ack_came = asyncio.Event()
         self.cards: list[AgentCard] = []
         self.asked = 0
+        self.owes: list[OwedReply] = []
+        self.told: asyncio.Queue[Event | None] = asyncio.Queue()
 
     def deliver(self, message: int, body: str = "hello", **fields: Any) -> None:
-        self.delivered.put_nowait(cast(Message, Delivered(message, body, **fields)))
+        frame = Deliver(
+            message=message, body=body, sender="builder", to="me", sent_at=NOW_MS, attempt=1, thread=message, hops=0,
+            **fields,
+        )  # fmt: skip
+        self.delivered.put_nowait(Message(cast(Agent, self), frame))
+
+    async def owed(self, agent: str | None = None) -> list[OwedReply]:
+        return self.owes
+
+    async def events(self) -> AsyncIterator[Event]:
+        """What is put into `told`, up to a None."""
+        while (event := await self.told.get()) is not None:
+            yield event
 
     async def receive(self, timeout_s: float | None = None) -> Message:
         return await self.delivered.get()

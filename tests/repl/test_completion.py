@@ -29,7 +29,7 @@ async def completions(text: str) -> list[str]:
 
 
 async def test_the_first_word_is_a_command() -> None:
-    assert await completions("re") == ["reply", "release"]
+    assert await completions("re") == ["reply", "refuse", "release"]
     assert set(await completions("")) == set(COMMANDS)
 
 
@@ -45,6 +45,25 @@ async def test_an_id_is_an_unread_message_newest_first() -> None:
     assert await completions("reply 12") == ["12"]
 
 
+async def test_options_are_offered_before_the_parameters_and_their_values_after_them() -> None:
+    assert await completions("send --t") == ["--thread", "--ttl"]
+    assert await completions("send --ttl 5m --s") == ["--subject", "--supersedes"]
+    assert await completions("send --supersedes 1") == ["13", "12"]
+    assert await completions("send --ttl ") == []
+    assert await completions("send --hold b") == ["builder", "bob"]
+    assert await completions("send --ttl 5m --hold b") == ["builder", "bob"]
+    assert await completions("send builder --t") == []
+    assert await completions("inbox --") == []
+
+
+async def test_an_agent_is_who_is_known_and_why_takes_a_message_too() -> None:
+    assert await completions("owed b") == ["builder", "bob"]
+    assert await completions("owed m") == ["me"]
+    assert await completions("why b") == ["builder", "bob"]
+    assert await completions("why 1") == ["13", "12"]
+    assert await completions("thread 1") == ["13", "12"]
+
+
 async def test_free_text_and_unknown_commands_complete_to_nothing() -> None:
     assert await completions("send builder he") == []
     assert await completions("nonsense b") == []
@@ -56,7 +75,10 @@ def test_each_target_says_who_is_behind_it() -> None:
     assert targets == {
         "builder": "busy",
         "bob": "offline",
+        "any:cap:build": "2 agents",
+        "any:tag:blue": "1 agent",
         "cap:build": "2 agents",
+        "channel:ci": "1 agent",
         'label:"The Builder"': "1 agent",
         "tag:blue": "1 agent",
         "ALL": "everyone",

@@ -81,9 +81,48 @@ async def test_two_people_talk(daemon: Daemon) -> None:
         assert "1 unread" in bob.screen.toolbar()
         identifier = next(iter(bob.screen.desk.unread))
         bob.type(f"reply {identifier} yes\r")
-        await ann.see("bob → ann  yes")
+        await ann.see(f"bob → ann  (re #{identifier}) yes")
         assert await bob.see("→ ann: in the inbox") is not None
         assert "0 unread" in bob.screen.toolbar()
+
+
+async def test_asks_are_followed_to_their_end(daemon: Daemon) -> None:
+    async with terminal(daemon.url, "ann") as ann, terminal(daemon.url, "bob") as bob:
+        ann.type("ask --timeout 1h bob which branch?\r")
+        await ann.see("→ bob: in the inbox, online; the reply is due in 1h and comes as a message (re #1)")
+        assert "(reply by " in await bob.see("which branch?")
+        bob.type("reply 1 main\r")
+        await ann.see("(re #1) main")
+        ann.type("ask bob and now?\r")
+        await bob.see("and now?")
+        bob.type("refuse 3 no time\r")
+        await bob.see("#3 is refused: no time")
+        await ann.see("* no reply to #3 will come from bob: nacked (no time)")
+        ann.type("ask --timeout 0.2 bob quick?\r")
+        assert "bob is online" in await ann.see("* overdue: a reply to #4 from bob")
+        await bob.screen.desk.agent.close()
+        assert "#4" in await ann.see("* bob is offline and owes the reply")
+
+
+async def test_who_comes_back_is_told_what_is_owed(daemon: Daemon) -> None:
+    async with relay_client.connect(daemon.url, agent="bob") as bob:
+        await bob.send("ann", "which branch?", hold=True, expect_reply_s=60)
+        async with terminal(daemon.url, "ann") as ann:
+            assert "bob" in await ann.see("* you owe bob a reply to #1, due ")
+
+
+async def test_what_is_replaced_or_taken_away_is_told(daemon: Daemon) -> None:
+    async with terminal(daemon.url, "ann") as ann, relay_client.connect(daemon.url, agent="bob") as bob:
+        await bob.subscribe("receipt")
+        receipts = bob.events()
+        old = await bob.send("ann", "the door is open")
+        await ann.see("the door is open")
+        async for receipt in receipts:
+            if receipt.stage == "surfaced":  # it was printed, and then reported
+                break
+        await bob.send("ann", "the door is shut", supersedes=old.message)
+        await ann.see("* #1 is replaced by #2; you have the old one already (surfaced)")
+        assert "(replaces #1)" in await ann.see("the door is shut")
 
 
 async def test_a_wrong_line_is_answered_and_the_prompt_goes_on(daemon: Daemon) -> None:

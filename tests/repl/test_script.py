@@ -85,7 +85,7 @@ def test_a_file_works_as_stdin_like_a_pipe(daemon: Daemon, tmp_path: Path) -> No
             stdin=stdin, capture_output=True, text=True, timeout=30, env=environment(),
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("send TARGET TEXT  Send a message.\n")
+    assert "\nsend [OPTIONS] TARGET TEXT  Send a message.\n" in done.stdout
 
 
 def test_a_line_without_end_is_refused(daemon: Daemon) -> None:
@@ -96,7 +96,7 @@ def test_a_line_without_end_is_refused(daemon: Daemon) -> None:
 
 def test_help_lists_every_command(daemon: Daemon) -> None:
     out = script(daemon, "help\n").out
-    for usage in ("send TARGET TEXT", "done ID [RESULT]", "ack ID...", "quit"):
+    for usage in ("send [OPTIONS] TARGET TEXT", "done ID [RESULT]", "ack ID...", "quit"):
         assert usage in out
 
 

@@ -69,7 +69,7 @@ class LazyGroup(click.Group):
 
 EPILOG: Final = """\b
 The client commands find the relay by --url or RELAY_URL, else http://localhost:4850.
-Exit codes: 0 ok, 1 failed, 2 usage, 69 relay unreachable, 77 not allowed, 130 Ctrl-C; 3-5: see ask.
+Exit codes: 0 ok, 1 failed, 2 usage, 3-5 see ask, 69 no relay there, 77 not allowed, 130 Ctrl-C.
 For an interactive terminal: relay-repl."""
 
 

@@ -18,9 +18,9 @@ def event_lines(event: Event, own_name: str, *, now: datetime) -> list[str]:
     about, who = f"#{event.message}", event.agent or "somebody"
     match event.event:
         case "reply.overdue":
-            line = f"overdue: the reply to {about} from {who}{_due(event, now, was=True)}{_known(event, now)}"
+            line = f"overdue: a reply to {about} from {who}{_due(event, now)}{_known(event, now)}"
         case "reply.gone":
-            line = f"{who} is {event.status or 'gone'} and owes the reply to {about}{_due(event, now, was=False)}"
+            line = f"{who} is {event.status or 'gone'} and owes the reply to {about}{_due(event, now)}"
             line += f"; {_far(event, now)}" if event.stage else ""
         case "reply.refused":
             line = f"no reply to {about} will come from {who}: {event.stage or 'refused'}{_why(event)}"
@@ -46,21 +46,23 @@ def owed_lines(items: list[OwedReply], own_name: str, *, now: datetime) -> list[
     debts = [item for item in items if item.agent == own_name]
     hopes = [item for item in items if item.agent != own_name]
     return [
-        *(escape(f"you owe {item.asker} a reply to #{item.message}{_by(item, now)}") for item in debts),
+        *(escape(f"you owe {item.asker} a reply to #{item.message}{_when_due(item, now)}") for item in debts),
         *(
-            escape(f"{item.agent} owes you a reply to #{item.message}{_by(item, now)}; {item.agent} is {item.status}")
+            escape(
+                f"{item.agent} owes you a reply to #{item.message}{_when_due(item, now)}; {item.agent} is {item.status}"
+            )
             for item in hopes
         ),
     ]
 
 
-def _by(item: OwedReply, now: datetime) -> str:
-    words = f" since {when(item.reply_by_at, now)}, overdue" if item.overdue else f" by {when(item.reply_by_at, now)}"
+def _when_due(item: OwedReply, now: datetime) -> str:
+    words = f", due {when(item.reply_by_at, now)}{', overdue' if item.overdue else ''}"
     return words + (f": {item.subject}" if item.subject else "")
 
 
-def _due(event: Event, now: datetime, *, was: bool) -> str:
-    return "" if event.reply_by_at is None else f", {'was ' if was else ''}due {clock(event.reply_by_at, now)}"
+def _due(event: Event, now: datetime) -> str:
+    return "" if event.reply_by_at is None else f", due {clock(event.reply_by_at, now)}"
 
 
 def _known(event: Event, now: datetime) -> str:

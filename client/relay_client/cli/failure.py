@@ -125,7 +125,8 @@ def _explain_relay(exc: BaseException) -> tuple[int, str]:
     if isinstance(exc, TimeoutError):
         return UNREACHABLE, escape(str(exc) or "the relay did not answer in time")
     if isinstance(exc, (Unauthorized, Forbidden)):
-        return NOT_ALLOWED, escape(f"{exc.message} ({exc.code}); a token goes in --token or RELAY_TOKEN")
+        hint = "; a token goes in --token or RELAY_TOKEN" if isinstance(exc, Unauthorized) else ""
+        return NOT_ALLOWED, escape(f"{exc.message} ({exc.code}){hint}")
     if isinstance(exc, RelayError):
         return FAILED, escape(f"{exc.message}{_detail(exc)}")
     if isinstance(exc, OSError):

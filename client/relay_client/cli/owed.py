@@ -24,7 +24,7 @@ EACH_WAY_MAX: Final = 100
 @json_option
 @client_options
 def owed(agent_id: str | None, as_json: bool, door: Door) -> None:
-    """Show the replies that agent NAME owes, and those that it is owed, oldest first.
+    """Show the replies that agent NAME owes and those that it is owed, each oldest first.
 
     Without NAME: those of who you are (--as). A reply is owed for each message that was sent as an ask (relay ask,
     relay send --expect-reply), until it is answered or refused; what is overdue is still owed.

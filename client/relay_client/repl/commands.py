@@ -160,6 +160,7 @@ def _numbers(messages: list[int]) -> str:
 _ID = Parameter("ID", "id")
 _TARGET = Parameter("TARGET", "target")
 _TEXT = Parameter("TEXT", "text")
+_LATER = Parameter("TIME", "span", most_s=limits.DELAY_S_MAX)
 _ENVELOPE = (
     Option("--subject", "name", "subject", 'What it is about: "in quotes".'),
     Option("--channel", "name", "channel", "Its topic; of a group who follows it gets it."),
@@ -192,7 +193,7 @@ COMMANDS: Final[dict[str, Command]] = {
         Command("send", (_TARGET, _TEXT), "Send a message.", send, (*_ENVELOPE, _DELAY, _SUPERSEDES)),
         Command("ask", (_TARGET, _TEXT), "Ask; you are told if no reply comes.", ask, (*_ENVELOPE, _TIMEOUT)),
         Command("reply", (_ID, _TEXT), "Answer in its thread, and ack it unless it is work.", reply),
-        Command("schedule", (Parameter("TIME", "span"), _TEXT), "A message to yourself, later.", schedule),
+        Command("schedule", (_LATER, _TEXT), "A message to yourself, later.", schedule),
         Command("inbox", (), "What is not dealt with yet, oldest first.", inbox),
         Command("message", (_ID,), "One message in full, how far it came, its work.", message),
         Command("thread", (_ID,), "The thread that it is part of, oldest first.", thread),

@@ -49,6 +49,8 @@ class Parameter:
     name: str
     kind: Kind
     optional: bool = False
+    most_s: float = float("inf")
+    """Of a span: its limit."""
 
     def __str__(self) -> str:
         name = f"{self.name}..." if self.kind == "ids" else self.name
@@ -185,7 +187,7 @@ def _take(parameter: Parameter, rest: str, command: Command) -> tuple[Any, str]:
             case "id":
                 return parse_message_id(word), behind
             case "span":
-                return parse_span(word), behind
+                return parse_span(word, most_s=parameter.most_s), behind
             case "about":
                 return (parse_message_id(word) if word.removeprefix("#").isdigit() else _agent(word)), behind
             case "agent":

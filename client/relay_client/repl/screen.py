@@ -1,10 +1,8 @@
 """The REPL on a terminal: the prompt, live messages above it, the toolbar below it."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Awaitable
-from pathlib import Path
 from typing import Any
 
 from prompt_toolkit import PromptSession
@@ -15,6 +13,7 @@ from relay_proto import limits
 
 from ..cli.escape import escape
 from ..cli.failure import explain
+from ..cli.names import state_folder
 from .commands import COMMANDS, Quit
 from .completion import LiveCompleter
 from .desk import Desk
@@ -120,10 +119,8 @@ class Screen:
 
 def open_history() -> History:
     """Lines of earlier runs, in a file only the user can read; kept in memory where there is no place for it."""
-    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "relay"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = folder / "repl-history"
+        path = state_folder() / "repl-history"
         path.touch(mode=0o600)
         path.chmod(0o600)
     except OSError:

@@ -39,8 +39,6 @@ def put_agent(tx: Transaction, command: PutAgent) -> AgentPut:
         },
     ).fetchall()
     over = tx.execute(queries.expire_surfaced, (tx.now, frame.agent)).fetchall()
-    for (message,) in over:
-        tx.execute(queries.end_ready_work, ("failed", tx.now, "nobody claimed it in its time", message))
     moved = [move for (message,) in over for move in asks.moved(tx, message, [frame.agent], "expired", NOT_DEALT_WITH)]
     due_at = _offer_ready_work(tx, frame.agent, frame.label, frame.tags, frame.caps)
     pending = tx.execute(queries.pending, (frame.agent,)).fetchone()[0]
@@ -90,6 +88,7 @@ def leave_agent(tx: Transaction, command: LeaveAgent) -> Returned:
     returned = Returned([], [])
     if command.release:
         tx.execute(queries.drop_will, (command.agent,))
+        tx.execute(queries.wait_no_more, (command.agent,))
         returned = release_all(tx, command.agent, command.epoch)
     returned.owed = asks.all_owed_by(tx, command.agent)
     return returned

@@ -7,6 +7,8 @@ from relay_proto import limits
 from . import queries
 from .transaction import Transaction
 
+WORK: Final = ""
+"""Stands for the agent in an alarm that is about the work and not about a delivery: there may be none."""
 RANK_DEFAULT: Final = limits.PRIORITY_MAX - limits.PRIORITY_DEFAULT
 
 

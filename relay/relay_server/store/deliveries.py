@@ -64,6 +64,8 @@ def _look_closer(tx: Transaction, command: AckMessages, gone: int, moved: list[M
             wait_s = min(IGNORED_WORK_S * 2.0 ** min(found[0] - 1, 16), IGNORED_WORK_S_MAX)
             again_at = tx.now + int(wait_s * 1000)
             tx.execute(queries.put_off, (tx.now, again_at, message, command.agent))
+            if found[3] is not None:  # while it was surfaced its time did not count; now it does again
+                again_at = min(again_at, max(found[3], tx.now))
             set_alarm(tx, again_at, message, command.agent)
             due_at = again_at if due_at is None else min(due_at, again_at)
         elif found[1] in ("superseded", "expired"):

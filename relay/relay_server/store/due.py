@@ -8,7 +8,7 @@ from typing import Final
 from relay_proto import limits
 
 from . import asks, queries
-from .alarms import note, set_alarm
+from .alarms import WORK, note, set_alarm
 from .commands import PassOn, Ripen
 from .outcomes import Lapsed, Moved, Offered, Returned, Ripened
 from .rows import delivery
@@ -38,6 +38,9 @@ def _look_at_deliveries(tx: Transaction, ripened: Ripened) -> None:
     agents: dict[str, None] = {}
     expired: dict[int, list[str]] = {}
     for message, agent in tx.execute(queries.take_alarms, (tx.now, RIPE_MAX)).fetchall():
+        if agent == WORK:
+            expired.setdefault(message, [])
+            continue
         if tx.execute(queries.expire_delivery, (tx.now, NOT_IN_TIME, message, agent)).rowcount:
             expired.setdefault(message, []).append(agent)
             continue

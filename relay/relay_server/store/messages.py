@@ -29,7 +29,7 @@ from relay_proto.frames import Send
 from relay_proto.targets import Target, TargetKind, parse_target
 
 from . import asks, queries
-from .alarms import note
+from .alarms import WORK, note, set_alarm
 from .commands import PutMessage
 from .outcomes import Extras, MessagePut, Moved, NoRoom, Outcome
 from .rows import to_json
@@ -121,9 +121,9 @@ class _Times:
             self.offer_s = limits.OFFER_S_DEFAULT if frame.offer_s is None else float(frame.offer_s)
             self.offer_at = _after(self.due_at or now, self.offer_s)
 
-    def next_after(self, has_recipients: bool) -> int | None:
+    def next_after(self, is_for_somebody: bool) -> int | None:
         """When Ripen is wanted because of this message."""
-        if not has_recipients:
+        if not is_for_somebody:
             return None
         times = (self.due_at, self.expires_at, self.reply_by_at, self.offer_at)
         return min((at for at in times if at is not None), default=None)
@@ -168,7 +168,7 @@ def _put_special(tx: Transaction, command: PutMessage) -> Outcome:
     if times.reply_by_at is not None:
         asks.put_asks(tx, command, message, names, times.reply_by_at)
     extras = Extras(
-        names=names, now=times.due_at is None, due_at=times.next_after(bool(names)), expires_at=times.expires_at,
+        names=names, now=times.due_at is None, due_at=times.next_after(bool(names) or frame.claimable), expires_at=times.expires_at,
         reply_by_at=times.reply_by_at, full=full, measured=measured, note=note,
         answered=asks.answered_by(tx, command, message),
         moved=_supersede(tx, frame.supersedes, message) if frame.supersedes is not None else [],
@@ -192,6 +192,8 @@ def _put_deliveries(tx: Transaction, command: PutMessage, message: int, names: l
     if frame.claimable:
         state = "ready" if times.due_at is None else "delayed"
         tx.execute(queries.put_work, (message, frame.to, state, tx.now, times.due_at))
+        if times.expires_at is not None:
+            set_alarm(tx, times.expires_at, message, WORK)
 
 
 def _with_room(

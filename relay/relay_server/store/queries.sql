@@ -223,6 +223,10 @@ RETURNING reply_by_at;
 -- It is there for all of them again.
 UPDATE asks SET state = CASE WHEN reply_by_at > ? THEN 'open' ELSE 'overdue' END WHERE state = 'passed' AND message = ?;
 
+-- name: wait_no_more
+-- The asker said bye: what it is owed is owed, but it does not wait for it.
+UPDATE asks SET waits = 0 WHERE asker = ? AND state IN ('open', 'overdue') AND waits;
+
 -- name: overdue_asks
 UPDATE asks SET state = 'overdue'
 WHERE (message, agent) IN (

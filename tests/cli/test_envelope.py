@@ -1,0 +1,51 @@
+"""envelope: what the options of send and ask become on the way to the relay."""
+
+from typing import Any
+
+import click
+import pytest
+
+from relay_client.cli.envelope import envelope_options
+
+
+def taken(*arguments: str) -> dict[str, Any]:
+    """What a command with these options is called with."""
+    seen: list[dict[str, Any]] = []
+
+    @click.command()
+    @envelope_options
+    def command(**fields: Any) -> None:
+        seen.append(fields)
+
+    command.main(list(arguments), standalone_mode=False)
+    return seen[0]
+
+
+def test_each_option_is_a_field_of_the_send_with_times_in_seconds() -> None:
+    fields = taken(
+        "any:cap:review", "look", "--subject", "s", "--channel", "ci", "--reply-to", "#3", "--thread", "2",
+        "--caused-by", "4", "--content-type", "text/plain", "--header", "path=a=b", "--header", "n=1", "--claimable",
+        "--offer", "2m", "--hold", "--ttl", "1d", "--priority", "0",
+    )  # fmt: skip
+    assert fields == {
+        "to": "any:cap:review", "body": "look", "subject": "s", "channel": "ci", "reply_to": 3, "thread": 2,
+        "caused_by": 4, "content_type": "text/plain", "headers": {"path": "a=b", "n": "1"}, "claimable": True,
+        "offer_s": 120.0, "hold": True, "ttl_s": 86_400.0, "priority": 0,
+    }  # fmt: skip
+
+
+def test_what_is_not_said_is_not_sent() -> None:
+    fields = taken("builder", "look")
+    assert {name for name, value in fields.items() if value not in (None, False)} == {"to", "body"}
+
+
+@pytest.mark.parametrize("header", ["novalue", "=x", ""])
+def test_a_header_has_a_name_and_a_value(header: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not NAME=VALUE"):
+        taken("builder", "look", "--header", header)
+
+
+@pytest.mark.parametrize("target", ["two words", "any:label:x", "thread:x", "cap:"])
+def test_what_is_no_target_is_a_usage_error(target: str) -> None:
+    with pytest.raises(click.BadParameter):
+        taken(target, "look")
