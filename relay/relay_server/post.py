@@ -211,6 +211,7 @@ def _returned(broker: Broker, command: ask.Command, outcome: ask.Returned, now: 
         lease = broker.leases.get(message)
         if lease is not None and message in nobody and (holder := broker.sessions.get(lease.agent)) is not None:
             holder.unacked.discard(message)  # for any one of many: it had it, and may get it again
+            broker.refill(holder)
         broker.leases.drop(message)
     if command.re is not None:
         broker.answer(command.origin, wire.Ok(re=command.re))
