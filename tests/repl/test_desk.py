@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from relay_client import Events
-from relay_client.repl.desk import BURST_MAX, Desk
+from relay_client.repl.desk import Desk
 from relay_proto.frames import AgentCard, Event, OwedReply
 from tests.repl.standing import NOW_MS, StandIn, desk_of
 
@@ -49,15 +49,15 @@ async def test_what_comes_again_is_not_printed_again() -> None:
         assert [line.split()[1] for line in shown] == ["#12", "#13"]
 
 
-async def test_a_burst_prints_a_screen_and_a_count_and_surfaces_only_what_it_printed() -> None:
+async def test_a_burst_is_printed_whole_and_then_surfaced_whole() -> None:
     agent, shown = StandIn(), list[str]()
-    for i in range(1, BURST_MAX + 38):
+    for i in range(1, 58):
         agent.deliver(i)
     async with open_desk(agent, shown) as desk:
         await acked(agent)
-        assert agent.acked == [(list(range(1, BURST_MAX + 1)), "surfaced")]
-        assert shown[-1] == "+37 more, type inbox"
-        assert len(desk.unread) == BURST_MAX + 37
+        assert agent.acked == [(list(range(1, 58)), "surfaced")]
+        assert [line.split()[1] for line in shown] == [f"#{i}" for i in range(1, 58)]
+        assert len(desk.unread) == 57
 
 
 async def test_what_is_settled_is_acked_and_no_longer_unread() -> None:

@@ -5,7 +5,8 @@ Rules
 - What comes again after a reconnect is not printed again.
 - What the relay tells by itself (a reply is overdue, a message is replaced) is a line with a star.
 - What was taken away is not unread any more; what was replaced after it was surfaced is.
-- A burst prints BURST_MAX messages and a count; what was not printed is not reported as surfaced.
+- A burst is printed whole, at most a credit of lines: what was taken from the client counts as surfaced, so nothing
+  may be taken and not shown.
 """
 
 import asyncio
@@ -19,8 +20,6 @@ from relay_proto.frames import AgentCard, Event
 from ..cli.events import event_lines, owed_lines
 from ..cli.render import message_line
 
-BURST_MAX: Final = 20
-"""Messages printed at once: about a screen of 80x24."""
 CARDS_FRESH_S: Final = 2.0
 """Seconds that the list of agents serves completion before it is asked for again."""
 
@@ -62,11 +61,8 @@ class Desk:
             await self._arrived.wait()
             self._arrived.clear()
             batch, self._unshown = self._unshown, []
-            shown = [message for message in batch if message.message in self.unread][:BURST_MAX]
-            lines = [message_line(message, now=self.now(), width=self.width()) for message in shown]
-            if len(batch) > len(shown):
-                lines.append(f"+{len(batch) - len(shown)} more, type inbox")
-            self.show(lines)
+            shown = [message for message in batch if message.message in self.unread]
+            self.show([message_line(message, now=self.now(), width=self.width()) for message in shown])
             await self.surfaced(message.message for message in shown)
 
     async def listen(self, events: Events) -> None:
