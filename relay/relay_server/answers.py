@@ -37,6 +37,10 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
             case ask.Page():
                 frame = wire.Ok(re=question.re, items=found.items, next=found.next)
             case ask.Owed():
+                assert isinstance(question, ask.OwedList)
+                if not found.items and question.agent not in broker.directory.agents:
+                    broker.refuse(session, question.re, unknown_agent(broker.directory, "agent", question.agent))
+                    continue
                 frame = wire.Ok(re=question.re, items=news.complete(broker, found.items, now))
             case ask.MessageFacts():
                 _mark_pushed(broker, found.item.message, found.item.deliveries or ())

@@ -732,3 +732,16 @@ async def test_a_full_inbox_is_nobody_to_wait_for(tmp_path: Path) -> None:
     desk.heard(ben)
     assert kinds(await desk.say(ben, Send(id=7, to="ada", body="?", expect_reply_s=60))) == ["error deadlock"]
     await desk.close()
+
+
+async def test_a_holder_that_refuses_ends_the_wait_though_others_may_still_answer(desk: Desk) -> None:
+    ada = await desk.agent("ada", instance="a")
+    ben, cyd = [await desk.agent(name, caps=["x"]) for name in ("ben", "cyd")]
+    message = await ask(desk, ada, "cap:x", claimable=True)
+    await desk.say(ben, Claim(id=4, message=message), Nack(message=message, reason="no", retry=False))
+    assert kinds(events(desk.heard(ada))) == [f"reply.refused {message} ben"]
+    assert waiting(desk) == {}
+    await desk.say(ben, Release(id=5, message=message, fence=1))
+    assert await owed(desk, ada) == [f"{message}: cyd -> ada"]
+    await desk.restart()
+    assert waiting(desk) == {}

@@ -44,3 +44,9 @@ async def test_an_ask_that_its_sender_replaces_is_told_as_refused_even_when_it_h
     assert [(event["event"], event["message"], event["agent"], event["stage"]) for event in events] == [
         ("reply.refused", 1, "bob", "surfaced")
     ]
+
+
+async def test_who_was_never_seen_is_not_said_to_owe_nothing(desk: Desk) -> None:
+    ada = await desk.agent("ada")
+    (answer,) = await desk.say(ada, Owed(id=1, agent="adda"))
+    assert (answer["code"], answer["detail"]) == ("unknown_agent", {"suggestions": ["ada"]})

@@ -124,9 +124,13 @@ async def test_who_watches_hears_each_change_of_presence_once(desk: Desk) -> Non
     assert await presences(desk, ada, 0) == [("bob", "online")]
     assert await presences(desk, ada, STALE_S) == [("ada", "stale"), ("bob", "stale")]
     assert [event["status"] for event in await desk.say(ada, Heartbeat())] == ["online"]
-    await desk.say(bob, Heartbeat(), Heartbeat())
+    await desk.say(bob, Heartbeat())
+    await desk.say(bob, Heartbeat())
     assert await presences(desk, ada, STALE_S - 1) == [("bob", "online")]
     await desk.say(ada, Heartbeat())
+    assert await presences(desk, ada, 1) == [("bob", "stale")], "each time it falls silent"
+    await desk.say(bob, Heartbeat())
+    assert await presences(desk, ada, 0) == [("bob", "online")]
     await lose(desk, bob)
     bob = await desk.agent("bob", instance="i1")
     await desk.pass_time(10)

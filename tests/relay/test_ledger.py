@@ -17,7 +17,9 @@ from relay_proto.frames import (
     Register,
     Release,
     Send,
+    Update,
 )
+from relay_server.quota import Limits
 from relay_server.session import Session
 from tests.relay.desk import START_MS, Desk
 
@@ -205,9 +207,27 @@ async def test_work_that_is_given_back_is_pushed_again_to_both(desk: Desk) -> No
     assert [shown["stage"] for shown in await receipts(desk, ada, message)] == ["pushed", "queued"]
 
 
-async def test_a_group_send_that_found_an_inbox_full_says_dead(tmp_path: Any) -> None:
-    from relay_server.quota import Limits
+async def test_work_for_any_that_nobody_was_left_for_comes_to_one_who_had_it_and_can_do_it_again(desk: Desk) -> None:
+    ada = await desk.agent("ada")
+    bob = await desk.agent("bob", caps=["x"])
+    cyd = await desk.agent("cyd", caps=["x"])
+    message = await send(desk, ada, "any:cap:x", claimable=True, offer_s=10)
+    await desk.pass_time(10)
+    assert [(shown["agent"], shown["stage"]) for shown in await receipts(desk, ada, message)] == [
+        ("bob", "superseded"), ("cyd", "pushed"),
+    ]  # fmt: skip
+    await desk.say(bob, Update(id=2, caps=[]))
+    await desk.say(cyd, Nack(message=message, reason="not me", retry=False))
+    await desk.pass_time(60)
+    desk.heard(bob)
+    heard = await desk.say(bob, Update(id=3, caps=["x"]))
+    assert [frame["message"] for frame in heard if frame["op"] == "deliver"] == [message]
+    await desk.say(cyd, Update(id=4, caps=["x"]))
+    await desk.pass_time(10)
+    assert [shown["stage"] for shown in await receipts(desk, ada, message)] == ["pushed", "nacked"]
 
+
+async def test_a_group_send_that_found_an_inbox_full_says_dead(tmp_path: Any) -> None:
     desk = await Desk(tmp_path / "small", Limits(inbox_messages_max=1)).open()
     ada = await desk.agent("ada")
     for name in ("bob", "cyd"):

@@ -66,7 +66,7 @@ async def question(door: Door, to: str, body: str | bytes, **fields: Any) -> "Me
 
     with ExitStack() as held:
         before: dict[str, Any] = {}
-        is_ours = True; door = replace(door, name=door.name)
+        is_ours = not door.name
         if is_ours:
             door = replace(door, name=held.enter_context(own_name(await _online(door))))
         else:

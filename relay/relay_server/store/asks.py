@@ -45,7 +45,10 @@ def answered_by(tx: Transaction, command: PutMessage, message: int) -> int | Non
 
 def refuse(tx: Transaction, message: int, agent: str) -> bool:
     """This agent's delivery ended without being dealt with: True when it owed a reply that will not come now."""
-    return tx.execute(queries.end_ask, ("refused", message, agent)).rowcount > 0
+    if not tx.execute(queries.end_ask, ("refused", message, agent)).rowcount:
+        return False
+    tx.execute(queries.wait_for_nobody, (message,))
+    return True
 
 
 def withdraw(tx: Transaction, message: int) -> None:

@@ -101,7 +101,8 @@ INSERT INTO work (message, target, state, fence, attempts, changed_at, ready_at)
 -- name: offer_ready_work
 -- Work that was there before the worker: what is ready and meant for such an agent comes into its inbox. What someone
 -- holds, or what waits for its next attempt, comes there as withdrawn: should it be offered again, then to this one too.
--- Work for any one of many (it has offer_s) comes only when it is ready and nobody has it or is about to get it.
+-- Work for any one of many (it has offer_s) comes only when it is ready and nobody has it or is about to get it; then
+-- also to one from whom it was passed on.
 INSERT INTO deliveries (message, agent, stage, at, attempt, size, rank, expires_at, offer_at)
 SELECT w.message, ?1, CASE w.state WHEN 'ready' THEN 'queued' ELSE 'superseded' END, ?2,
        CASE w.state WHEN 'delayed' THEN 0 ELSE 1 END, length(CAST(m.body AS BLOB)), 9 - coalesce(m.priority, 4),
@@ -112,9 +113,14 @@ WHERE w.state IN ('ready', 'claimed', 'delayed') AND w.target IN (SELECT value F
   AND (m.offer_s IS NULL OR w.state = 'ready' AND NOT EXISTS (
       SELECT 1 FROM deliveries AS o
       WHERE o.message = w.message AND (o.stage IN ('queued', 'surfaced') OR o.offer_at IS NOT NULL)))
-  AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message = w.message AND d.agent = ?1)
+  AND NOT EXISTS (
+      SELECT 1 FROM deliveries AS d
+      WHERE d.message = w.message AND d.agent = ?1 AND (m.offer_s IS NULL OR d.stage IN ('nacked', 'dead')))
 ORDER BY w.message
 LIMIT ?4
+ON CONFLICT (message, agent) DO UPDATE SET
+    stage = 'queued', at = excluded.at, attempt = attempt + 1, due_at = NULL, reason = NULL,
+    expires_at = excluded.expires_at, offer_at = excluded.offer_at
 RETURNING message, rank, expires_at, offer_at;
 
 -- name: message_by_key
@@ -226,6 +232,12 @@ UPDATE asks SET state = CASE WHEN reply_by_at > ? THEN 'open' ELSE 'overdue' END
 -- name: wait_no_more
 -- The asker said bye: what it is owed is owed, but it does not wait for it.
 UPDATE asks SET waits = 0 WHERE asker = ? AND state IN ('open', 'overdue') AND waits;
+
+-- name: wait_for_nobody
+-- The last one who could have replied refused: the asker was told so and does not wait, even if its work is offered
+-- again to others.
+UPDATE asks SET waits = 0
+WHERE message = ?1 AND waits AND NOT EXISTS (SELECT 1 FROM asks AS o WHERE o.message = ?1 AND o.state = 'open');
 
 -- name: overdue_asks
 UPDATE asks SET state = 'overdue'
