@@ -106,7 +106,9 @@ def check_sessions(fleet: Fleet) -> None:
         )
         if leaked := session.unacked.intersection(message for (message,) in withdrawn):
             raise Broken(f"credit leak: {name} pays for {leaked}, which was taken back")
-        early = fleet.rows("SELECT message FROM deliveries WHERE agent = ? AND stage = 'queued' AND due_at > ?", name, now)
+        early = fleet.rows(  # those that were nacked may have been offered again just before
+            "SELECT message FROM deliveries WHERE agent = ? AND attempt <= 1 AND stage = 'queued' AND due_at > ?", name, now
+        )
         if pushed := session.unacked.intersection(message for (message,) in early):
             raise Broken(f"too early: {name} was given {pushed}")
 

@@ -168,8 +168,8 @@ def _put_special(tx: Transaction, command: PutMessage) -> Outcome:
     if times.reply_by_at is not None:
         asks.put_asks(tx, command, message, names, times.reply_by_at)
     extras = Extras(
-        names=names, now=times.due_at is None, due_at=times.next_after(bool(names) or frame.claimable), expires_at=times.expires_at,
-        reply_by_at=times.reply_by_at, full=full, measured=measured, note=note,
+        names=names, now=times.due_at is None, due_at=times.next_after(bool(names) or frame.claimable),
+        expires_at=times.expires_at, reply_by_at=times.reply_by_at, full=full, measured=measured, note=note,
         answered=asks.answered_by(tx, command, message),
         moved=_supersede(tx, frame.supersedes, message) if frame.supersedes is not None else [],
     )  # fmt: skip

@@ -112,7 +112,8 @@ WHERE w.state IN ('ready', 'claimed', 'delayed') AND w.target IN (SELECT value F
   AND (m.expires_at IS NULL OR m.expires_at > ?2)
   AND (m.offer_s IS NULL OR w.state = 'ready' AND NOT EXISTS (
       SELECT 1 FROM deliveries AS o
-      WHERE o.message = w.message AND (o.stage IN ('queued', 'surfaced') OR o.offer_at IS NOT NULL)))
+      WHERE o.message = w.message
+        AND (o.stage IN ('queued', 'surfaced') OR o.stage IN ('nacked', 'dead') AND o.offer_at IS NOT NULL)))
   AND NOT EXISTS (
       SELECT 1 FROM deliveries AS d
       WHERE d.message = w.message AND d.agent = ?1 AND (m.offer_s IS NULL OR d.stage IN ('nacked', 'dead')))
