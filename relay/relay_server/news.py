@@ -139,6 +139,13 @@ def owed(broker: "Broker", session: "Session", items: list[wire.OwedReply], now:
         broker.speaking.append(session)
 
 
+def owes_too(broker: "Broker", agent: str, messages: Iterable[int]) -> None:
+    """It was given work that others had been asked for: whoever waits for them waits for it as well."""
+    for message in messages:
+        if (wait := broker.waits.of(message)) is not None:
+            broker.waits.narrow(message, wait.on | {agent})
+
+
 def break_ring(broker: "Broker", message: int, now_ms: int) -> None:
     """Who can answer this ask has changed. If nobody in a ring can go on now, its youngest ask is given up."""
     wait = broker.waits.of(message)

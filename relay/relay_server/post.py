@@ -102,6 +102,7 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
     agent.epoch = outcome.epoch
     agent.heard_at, agent.left, agent.said_bye, agent.will = now, False, False, frame.will
     agent.connected = not session.lost
+    news.owes_too(broker, frame.agent, outcome.owes)
     agent.is_silent = False
     housekeeping.watch_will(broker, frame.agent, now)
     if session.lost:
@@ -296,6 +297,7 @@ def _offer(broker: Broker, offer: ask.Offered, now_ms: int) -> None:
 def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, now_ms: int) -> None:
     if isinstance(command, ask.ChangeAgent):
         _apply_change(broker, command, now)
+        news.owes_too(broker, command.agent, outcome.owes)
     elif isinstance(command, ask.ForgiveAsk):
         if (wait := broker.waits.of(command.message)) is not None:
             broker.waits.remove(wait)

@@ -61,8 +61,9 @@ def tell_deliveries(story: Story, facts: ask.MessageFacts) -> None:
 def _is_told_with_work(one: ask.DeliveryFacts, facts: ask.MessageFacts) -> bool:
     """The delivery of one that holds the work, or ended it, says no more than the work does."""
     work = facts.item.work
-    is_holders = work is not None and one.state.agent == work.holder
-    return is_holders and (one.state.stage == "dead" or facts.item.work.state != "failed")
+    if work is None or one.state.agent != work.holder:
+        return False
+    return one.state.stage == "dead" or work.state != "failed"
 
 
 def _is_over(one: ask.DeliveryFacts) -> bool:

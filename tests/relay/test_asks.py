@@ -18,6 +18,7 @@ from relay_proto.frames import (
     Register,
     Release,
     Send,
+    Update,
 )
 from relay_server.presence import STALE_S
 from relay_server.quota import Limits
@@ -745,3 +746,35 @@ async def test_a_holder_that_refuses_ends_the_wait_though_others_may_still_answe
     assert await owed(desk, ada) == [f"{message}: cyd -> ada"]
     await desk.restart()
     assert waiting(desk) == {}
+
+
+@pytest.mark.parametrize("comes_by", ["register", "update"])
+async def test_who_is_given_the_work_of_an_ask_later_owes_the_reply_and_can_end_the_wait(
+    desk: Desk, comes_by: str
+) -> None:
+    ada, ben = await desk.agent("ada", instance="a"), await desk.agent("ben", caps=["x"], instance="b")
+    message = await ask(desk, ada, "cap:x", claimable=True)
+    cyd = await desk.agent("cyd", caps=["x"] if comes_by == "register" else [])
+    if comes_by == "update":
+        await desk.say(cyd, Update(id=2, caps=["x"]))
+    assert waiting(desk) == {"ada": ["ben", "cyd"]}
+    assert await owed(desk, ada) == [f"{message}: ben -> ada", f"{message}: cyd -> ada"]
+    desk.heard(ben)
+    assert kinds(await desk.say(ben, Send(id=7, to="ada", body="?", expect_reply_s=60))) == ["ok"], "cyd can answer ada"
+    await desk.restart()
+    assert waiting(desk) == {"ada": ["ben", "cyd"], "ben": ["ada"]}
+    cyd, _ = await come_back(desk, "cyd", caps=["x"])
+    await reply(desk, cyd, message)
+    assert await owed(desk, ada) == [f"{message + 1}: ada -> ben"]
+
+
+async def test_who_comes_while_another_holds_the_work_owes_nothing_until_it_is_given_back(desk: Desk) -> None:
+    ada, ben = await desk.agent("ada"), await desk.agent("ben", caps=["x"])
+    message = await ask(desk, ada, "cap:x", claimable=True)
+    await desk.say(ben, Claim(id=4, message=message))
+    cyd = await desk.agent("cyd", caps=["x"])
+    assert await owed(desk, cyd) == []
+    assert waiting(desk) == {"ada": ["ben"]}
+    await desk.say(ben, Release(id=5, message=message, fence=1))
+    assert await owed(desk, cyd) == [f"{message}: cyd -> ada"]
+    assert waiting(desk) == {"ada": ["ben", "cyd"]}

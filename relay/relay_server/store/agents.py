@@ -40,9 +40,9 @@ def put_agent(tx: Transaction, command: PutAgent) -> AgentPut:
     ).fetchall()
     over = tx.execute(queries.expire_surfaced, (tx.now, frame.agent)).fetchall()
     moved = [move for (message,) in over for move in asks.moved(tx, message, [frame.agent], "expired", NOT_DEALT_WITH)]
-    due_at = _offer_ready_work(tx, frame.agent, frame.label, frame.tags, frame.caps)
+    due_at, owes = _offer_ready_work(tx, frame.agent, frame.label, frame.tags, frame.caps)
     pending = tx.execute(queries.pending, (frame.agent,)).fetchone()[0]
-    return AgentPut(epoch, pending, asks.both_ways(tx, frame.agent), moved, due_at)
+    return AgentPut(epoch, pending, asks.both_ways(tx, frame.agent), moved, due_at, owes)
 
 
 def change_agent(tx: Transaction, command: ChangeAgent) -> Done:
@@ -61,24 +61,28 @@ def change_agent(tx: Transaction, command: ChangeAgent) -> Done:
     )
     if not changes_address(frame):
         return Done()
-    return Done(_offer_ready_work(tx, command.agent, frame.label, frame.tags, frame.caps))
+    return Done(*_offer_ready_work(tx, command.agent, frame.label, frame.tags, frame.caps))
 
 
 def _offer_ready_work(
     tx: Transaction, agent: str, label: str | None, tags: list[str] | None, caps: list[str] | None
-) -> int | None:
+) -> tuple[int | None, list[int]]:
     """Give a worker the work that was sent before it came: only what is claimable, and at most READY_WORK_MAX of it.
 
-    Gives back when the first of it is to be looked at again.
+    Gives back when the first of it is to be looked at again, and what of it is an ask that it owes the reply to now.
     """
     groups = [*(f"cap:{cap}" for cap in caps or ()), *(f"tag:{tag}" for tag in tags or ())]
     targets = [*BROADCAST_WORDS, *groups, *(f"any:{group}" for group in groups)]
     if label is not None:
         targets.append(f"label:{label}")
     offered = tx.execute(queries.offer_ready_work, (agent, tx.now, to_json(targets), READY_WORK_MAX)).fetchall()
+    if not offered:
+        return None, []
     for message, rank, expires_at, offer_at in offered:
         note(tx, message, [agent], rank, expires_at, offer_at)
-    return min((at for row in offered for at in row[2:] if at is not None), default=None)
+    owes, reply_by_at = asks.owed_late(tx, [message for message, *_ in offered], agent)
+    times = [reply_by_at, *(at for row in offered for at in row[2:])]
+    return min((at for at in times if at is not None), default=None), owes
 
 
 def leave_agent(tx: Transaction, command: LeaveAgent) -> Returned:

@@ -16,7 +16,7 @@ from relay_proto.frames import OwedReply
 from . import queries
 from .commands import ForgiveAsk, OwedBy, PutMessage
 from .outcomes import Done, Moved, Owing
-from .rows import owed_reply
+from .rows import owed_reply, to_json
 from .transaction import Transaction
 
 OWED_MAX: Final = 100
@@ -31,6 +31,13 @@ def put_asks(tx: Transaction, command: PutMessage, message: int, names: list[str
         if name != command.sender or command.waits  # a message to oneself is owed only when one waits for it
     ]
     tx.executemany(queries.put_ask, rows)
+
+
+def owed_late(tx: Transaction, works: list[int], agent: str) -> tuple[list[int], int | None]:
+    """`agent` was given work that may have been asked for before it came. (What of it it owes, the first deadline.)"""
+    late = tx.execute(queries.late_ones_owe, (to_json(works), agent, tx.now)).fetchall()
+    deadlines = [reply_by_at for _, reply_by_at, state in late if state == "open"]
+    return [message for message, _, state in late if state == "open"], min(deadlines, default=None)
 
 
 def answered_by(tx: Transaction, command: PutMessage, message: int) -> int | None:

@@ -9,13 +9,14 @@ from relay_proto.frames import Deliver, OwedReply, Stage
 class AgentPut(Struct):
     """`pending`: how many messages the inbox holds that are not dealt with. `owed`: replies it owes or is owed.
 
-    `due_at`: it was given work that was waiting, and Ripen is wanted then."""
+    `due_at`: it was given work that was waiting, and Ripen is wanted then. `owes`: asks that it owes since then."""
 
     epoch: int
     pending: int
     owed: list[OwedReply] = []
     moved: list["Moved"] = []
     due_at: int | None = None
+    owes: list[int] = []
 
 
 class Moved(Struct):
@@ -84,9 +85,10 @@ class Acked(Struct):
 
 
 class Done(Struct):
-    """It was done; there is nothing more to say. `due_at`: Ripen is wanted then."""
+    """It was done; there is nothing more to say. `due_at`: Ripen is wanted then. `owes`: as in AgentPut."""
 
     due_at: int | None = None
+    owes: list[int] = []
 
 
 class Filled(Struct):

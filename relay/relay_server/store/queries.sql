@@ -215,16 +215,19 @@ UPDATE OR REPLACE asks SET agent = ? WHERE message = ? AND agent = ? AND state I
 -- The work that was asked for has a holder: the other candidates owe nothing now.
 UPDATE asks SET state = 'passed' WHERE message = ? AND agent <> ? AND state IN ('open', 'overdue');
 
--- name: late_holder_owes
--- Its holder came after the ask, and owes the reply all the same. Not if it was answered or given up.
+-- name: late_ones_owe
+-- They came, and were given the work, after it was asked for: they owe the reply all the same. Not while another one
+-- holds it, and not if it was answered or given up.
 INSERT INTO asks (message, agent, asker, asked_at, reply_by_at, waits, epoch, state)
 SELECT m.message, ?2, m.sender, m.sent_at, m.reply_by_at, coalesce(max(k.waits), 0), coalesce(max(k.epoch), 0),
-       CASE WHEN m.reply_by_at > ?3 THEN 'open' ELSE 'overdue' END
-FROM messages AS m LEFT JOIN asks AS k ON k.message = m.message
-WHERE m.message = ?1 AND m.reply_by_at IS NOT NULL
+       CASE WHEN w.state <> 'ready' AND w.holder IS NOT ?2 THEN 'passed'
+            WHEN m.reply_by_at > ?3 THEN 'open' ELSE 'overdue' END
+FROM json_each(?1) AS j CROSS JOIN messages AS m ON m.message = j.value CROSS JOIN work AS w ON w.message = m.message
+LEFT JOIN asks AS k ON k.message = m.message
+WHERE m.reply_by_at IS NOT NULL
 GROUP BY m.message
 HAVING count(CASE WHEN k.state IN ('answered', 'withdrawn') OR k.agent = ?2 THEN 1 END) = 0
-RETURNING reply_by_at;
+RETURNING message, reply_by_at, state;
 
 -- name: all_owe
 -- It is there for all of them again.

@@ -27,9 +27,9 @@ def claim_work(tx: Transaction, command: ClaimWork) -> Outcome:
         ]
         tx.execute(queries.hold_delivery, (message, agent))
         tx.execute(queries.holder_owes, (message, agent))
-        late = tx.execute(queries.late_holder_owes, (message, agent, tx.now)).fetchall()
+        _, due_at = asks.owed_late(tx, [message], agent)
         moved = _moved(tx, message, others, "superseded", reason)
-        return WorkClaimed(message, row[0], command.lease_s, others, moved, late[0][0] if late else None)
+        return WorkClaimed(message, row[0], command.lease_s, others, moved, due_at)
     state, fence, _, holder, epoch, _ = _state_of(tx, message)
     if state == "claimed" and holder == agent and epoch == command.epoch:
         # The same instance asks again because its first answer was lost: the same claim, not another one.
