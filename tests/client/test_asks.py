@@ -217,9 +217,7 @@ def test_a_ring_is_a_deadlock() -> None:
     asks.happened(event("overdue"))
     asks.happened(event("deadlock", agent=None, ring=["alice", "bob"]))
     deadlock = error(asks, Deadlock)
-    assert str(deadlock) == (
-        "message 41 is not waited for any more: alice and bob wait in a ring"
-    )
+    assert str(deadlock) == "message 41 is not waited for any more: alice and bob wait in a ring"
     assert deadlock.detail == {"ring": ["alice", "bob"], "message": 41}
 
 

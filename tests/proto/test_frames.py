@@ -19,7 +19,8 @@ def op_of(kind: type[Frame]) -> str:
 def test_each_op_is_the_contract_s_word_for_it() -> None:
     assert {op_of(kind) for kind in CLIENT_FRAMES} == {
         "register", "update", "heartbeat", "bye", "send", "ack", "nack", "receipts",
-        "claim", "renew", "release", "complete", "fail", "agents", "inbox", "message", "thread", "owed", "forgive", "why",
+        "claim", "renew", "release", "complete", "fail", "agents", "inbox", "message", "thread", "owed",
+        "forgive", "why",
         "subscribe", "unsubscribe",
     }  # fmt: skip
     assert {op_of(kind) for kind in RELAY_FRAMES} == {"ok", "error", "deliver", "event", "bye"}

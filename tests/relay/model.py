@@ -172,7 +172,9 @@ class Model:
             delivery = inbox.get(older)
             if delivery is None:
                 continue
-            was_given = older in self.holds(name) or (self.is_connected(name) and delivery.stage in ("surfaced", "done"))
+            was_given = older in self.holds(name) or (
+                self.is_connected(name) and delivery.stage in ("surfaced", "done")
+            )
             if delivery.stage == "queued":
                 delivery.becomes("superseded", self.now, f"superseded by {message}")
             if was_given and delivery.stage in ("superseded", "surfaced", "done"):

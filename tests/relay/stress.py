@@ -110,9 +110,9 @@ class Fleet:
         """The highest fence of each work, with the agent and the instance that got it."""
         self.completed: dict[int, tuple[int, str]] = {}
         self.actions: list[tuple[int, Callable[[Actor], None]]] = [
-            (10, self.send), (6, self.reply), (20, self.acknowledge), (5, self.surface), (8, self.nack), (20, self.claim),
-            (20, self.use_claim), (3, self.update), (2, self.bye), (4, self.lose), (4, self.take_over),
-            (2, self.block_or_unblock), (3, self.heartbeat),
+            (10, self.send), (6, self.reply), (20, self.acknowledge), (5, self.surface), (8, self.nack),
+            (20, self.claim), (20, self.use_claim), (3, self.update), (2, self.bye), (4, self.lose),
+            (4, self.take_over), (2, self.block_or_unblock), (3, self.heartbeat),
         ]  # fmt: skip
 
     async def open(self) -> None:

@@ -183,7 +183,7 @@ async def test_an_overdue_reply_of_one_who_is_away_says_since_when(desk: Desk) -
     await desk.say(ben, Heartbeat())
     await desk.pass_time(2)
     await desk.say(ben, Bye())
-    message = await ask(desk, ada, "ben")
+    await ask(desk, ada, "ben")
     await desk.pass_time(60)
     (event,) = events(desk.heard(ada))
     assert (event["stage"], event["status"], event["status_at"]) == ("queued", "offline", START_MS + 7000)
@@ -283,7 +283,9 @@ async def test_the_asker_is_told_when_the_reply_will_not_come(desk: Desk, how: A
     message = await ask(desk, ada, "ben", ttl_s=10)
     await how(desk, ben, message)
     refused = [event for event in events(desk.heard(ada)) if event["event"] != "reply.gone"]
-    assert [(event["event"], event["message"], event["agent"]) for event in refused] == [("reply.refused", message, "ben")]
+    assert [(event["event"], event["message"], event["agent"]) for event in refused] == [
+        ("reply.refused", message, "ben")
+    ]
     assert (refused[0]["stage"], refused[0]["reason"]) == (stage, reason)
     assert await owed(desk, ada) == []
     assert waiting(desk) == {}
@@ -324,7 +326,7 @@ async def test_a_group_owes_one_reply_each(desk: Desk) -> None:
 
 async def test_an_ask_to_any_is_owed_by_whoever_has_it(desk: Desk) -> None:
     ada = await desk.agent("ada")
-    ben, cyd = [await desk.agent(name, caps=["x"]) for name in ("ben", "cyd")]
+    _ben, cyd = [await desk.agent(name, caps=["x"]) for name in ("ben", "cyd")]
     message = await ask(desk, ada, "any:cap:x", offer_s=10)
     assert await owed(desk, ada) == [f"{message}: ben -> ada"]
     assert waiting(desk) == {"ada": ["ben"]}
@@ -351,7 +353,7 @@ async def test_a_late_reply_of_the_first_one_answers_an_ask_to_any(desk: Desk) -
 
 async def test_an_overdue_ask_to_any_follows_its_offer_and_can_be_answered(desk: Desk) -> None:
     ada = await desk.agent("ada")
-    ben, cyd = [await desk.agent(name, caps=["x"]) for name in ("ben", "cyd")]
+    _ben, cyd = [await desk.agent(name, caps=["x"]) for name in ("ben", "cyd")]
     message = await ask(desk, ada, "any:cap:x", offer_s=10, expect_reply_s=5)
     await desk.pass_time(10)
     assert kinds(desk.heard(ada)) == [f"reply.overdue {message} ben"]
@@ -576,9 +578,9 @@ async def test_a_repeated_key_is_answered_like_the_first_time_even_in_a_ring(des
 async def test_a_restart_knows_who_waits(desk: Desk) -> None:
     ada, ben = await desk.agent("ada", instance="a"), await desk.agent("ben", instance="b")
     dan = await desk.agent("dan", instance="d")
-    work_ben, work_cyd = [await desk.agent(name, caps=["x"], instance=name) for name in ("eve", "cyd")]
+    _, cyd = [await desk.agent(name, caps=["x"], instance=name) for name in ("eve", "cyd")]
     work = await ask(desk, dan, "cap:x", claimable=True)
-    await desk.say(work_cyd, Claim(id=2, message=work))
+    await desk.say(cyd, Claim(id=2, message=work))
     first = await ask(desk, ada, "ben")
     await ask(desk, ben, "cyd", waits=False)
     await desk.restart(down_s=5)
@@ -608,7 +610,7 @@ async def test_who_said_bye_does_not_wait_after_a_restart_either(desk: Desk) -> 
 
 async def test_a_restart_does_not_bring_back_a_wait_that_one_of_a_group_ended(desk: Desk) -> None:
     ada = await desk.agent("ada", instance="a")
-    ben, cyd = [await desk.agent(name, tags=["t"]) for name in ("ben", "cyd")]
+    ben, _cyd = [await desk.agent(name, tags=["t"]) for name in ("ben", "cyd")]
     message = await ask(desk, ada, "tag:t")
     await reply(desk, ben, message)
     assert waiting(desk) == {}
@@ -639,7 +641,7 @@ async def test_a_claim_that_closes_a_ring_gives_up_the_youngest_ask(desk: Desk) 
 
 async def test_the_event_of_a_ring_names_it_to_the_asker_of_its_youngest_ask(desk: Desk) -> None:
     ada, ben, cyd = [await desk.agent(name) for name in ("ada", "ben", "cyd")]
-    dan, eve = [await desk.agent(name, caps=["x"]) for name in ("dan", "eve")]
+    dan, _eve = [await desk.agent(name, caps=["x"]) for name in ("dan", "eve")]
     work = await ask(desk, ada, "cap:x", claimable=True)
     await ask(desk, ben, "ada")
     await ask(desk, cyd, "ben")
@@ -656,7 +658,7 @@ async def test_the_event_of_a_ring_names_it_to_the_asker_of_its_youngest_ask(des
 
 async def test_a_claim_and_an_ask_in_one_turn_close_a_ring_as_well(desk: Desk) -> None:
     ada = await desk.agent("ada")
-    ben, cyd = [await desk.agent(name, caps=["x"]) for name in ("ben", "cyd")]
+    ben, _cyd = [await desk.agent(name, caps=["x"]) for name in ("ben", "cyd")]
     work = await ask(desk, ada, "cap:x", claimable=True)
     heard = await desk.say(ben, Claim(id=4, message=work), Send(id=5, to="ada", body="?", expect_reply_s=60))
     assert sorted(kinds(heard)) == ["deliver 1", "ok", "ok", "reply.deadlock 2"]
@@ -677,7 +679,7 @@ async def test_a_refusal_that_leaves_only_those_who_wait_closes_a_ring(desk: Des
 
 async def test_an_offer_that_is_passed_on_to_one_who_waits_closes_a_ring(desk: Desk) -> None:
     ada = await desk.agent("ada")
-    ben, cyd = [await desk.agent(name, caps=["x"]) for name in ("ben", "cyd")]
+    _ben, cyd = [await desk.agent(name, caps=["x"]) for name in ("ben", "cyd")]
     await ask(desk, ada, "any:cap:x", offer_s=10)
     young = await ask(desk, cyd, "ada")
     assert waiting(desk) == {"ada": ["ben"], "cyd": ["ada"]}
@@ -726,7 +728,7 @@ async def test_the_deadline_of_an_ask_that_nobody_had_at_first_is_told(desk: Des
 async def test_a_full_inbox_is_nobody_to_wait_for(tmp_path: Path) -> None:
     desk = await Desk(tmp_path / "small", Limits(inbox_messages_max=1)).open()
     ada = await desk.agent("ada")
-    ben, cyd = [await desk.agent(name, tags=["t"]) for name in ("ben", "cyd")]
+    ben, _cyd = [await desk.agent(name, tags=["t"]) for name in ("ben", "cyd")]
     await desk.say(ada, Send(id=1, to="cyd", body="x"))
     await ask(desk, ada, "tag:t")
     assert waiting(desk) == {"ada": ["ben"]}
@@ -737,7 +739,7 @@ async def test_a_full_inbox_is_nobody_to_wait_for(tmp_path: Path) -> None:
 
 async def test_a_holder_that_refuses_ends_the_wait_though_others_may_still_answer(desk: Desk) -> None:
     ada = await desk.agent("ada", instance="a")
-    ben, cyd = [await desk.agent(name, caps=["x"]) for name in ("ben", "cyd")]
+    ben, _cyd = [await desk.agent(name, caps=["x"]) for name in ("ben", "cyd")]
     message = await ask(desk, ada, "cap:x", claimable=True)
     await desk.say(ben, Claim(id=4, message=message), Nack(message=message, reason="no", retry=False))
     assert kinds(events(desk.heard(ada))) == [f"reply.refused {message} ben"]

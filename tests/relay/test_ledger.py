@@ -1,4 +1,4 @@
-"""The ledger of deliveries: how far a message came at each recipient, when and why, over the wire and over a restart."""
+"""The ledger of deliveries: how far a message came at each recipient, when and why; over the wire and a restart."""
 
 from typing import Any
 
@@ -134,7 +134,7 @@ async def test_each_stage_has_its_time_and_reason_and_lasts(
 
 async def test_each_recipient_has_a_ledger_of_its_own(desk: Desk) -> None:
     ada = await desk.agent("ada")
-    bob, cyd, dan, eve = [await desk.agent(name, tags=["t"]) for name in ("bob", "cyd", "dan", "eve")]
+    bob, cyd, _dan, eve = [await desk.agent(name, tags=["t"]) for name in ("bob", "cyd", "dan", "eve")]
     desk.broker.lost(eve)
     message = await send(desk, ada, "tag:t")
     desk.now += 1
@@ -190,7 +190,10 @@ async def test_work_tells_who_has_it_and_for_whom_it_is_over(desk: Desk) -> None
     waits = state("bob", "superseded", 2, "failed; waits for its next attempt")
     assert await receipts(desk, ada, message) == [waits, taken]
     await desk.pass_time(1)
-    assert await receipts(desk, ada, message) == [state("bob", "pushed", 3, None, 2), state("cyd", "pushed", 3, None, 2)]
+    assert await receipts(desk, ada, message) == [
+        state("bob", "pushed", 3, None, 2),
+        state("cyd", "pushed", 3, None, 2),
+    ]
     await desk.say(cyd, Claim(id=4, message=message), Complete(id=5, message=message, fence=2))
     assert await receipts(desk, ada, message) == [
         state("bob", "superseded", 3, "claimed by cyd", 2), state("cyd", "done", 3, None, 2),

@@ -1,7 +1,7 @@
 """The relay against a model of it: hypothesis makes up what agents do, and both must say the same after each step.
 
 A failure prints the steps that lead to it, as short as hypothesis could make them, and a line that reproduces it
-(`@reproduce_failure`); `pytest --hypothesis-seed=N` repeats a whole run.
+(`@reproduce_failure`), to be put above `class Relay`; `pytest --hypothesis-seed=N` repeats a whole run.
 """
 
 import asyncio
@@ -114,7 +114,9 @@ class Relay(RuleBasedStateMachine):
     def someone(self, pick: int) -> str:
         """One of those who are connected; there is one."""
         if not self.sessions:
-            self.register(NAMES[pick % len(NAMES)], "a", 2, dict.fromkeys(("tags", "caps", "channels"), frozenset[str]()))
+            self.register(
+                NAMES[pick % len(NAMES)], "a", 2, dict.fromkeys(("tags", "caps", "channels"), frozenset[str]())
+            )
         connected = sorted(self.sessions)
         return connected[pick % len(connected)]
 
@@ -137,7 +139,7 @@ class Relay(RuleBasedStateMachine):
     def register(self, name: str, instance: str, credit: int, address: dict[str, frozenset[str]]) -> None:
         previous = self.sessions.pop(name, None)
         self.sessions[name] = self.desk.connect()
-        lists = {part: sorted(value) for part, value in address.items()}
+        lists: dict[str, Any] = {part: sorted(value) for part, value in address.items()}
         self.heard[name] = []
         ok = self.say(name, wire.Register(id=1, agent=name, instance=instance, credit=credit, **lists))
         if previous is not None:
@@ -148,7 +150,8 @@ class Relay(RuleBasedStateMachine):
     @rule(pick=picks, address=addresses)
     def update(self, pick: int, address: dict[str, frozenset[str]]) -> None:
         name = self.someone(pick)
-        ok = self.say(name, wire.Update(id=1, **{part: sorted(value) for part, value in address.items()}))
+        lists: dict[str, Any] = {part: sorted(value) for part, value in address.items()}
+        ok = self.say(name, wire.Update(id=1, **lists))
         assert ok["op"] == "ok"
         self.model.update(name, **address)
 
@@ -175,9 +178,7 @@ class Relay(RuleBasedStateMachine):
     def act(self, steps: list[Any]) -> None:
         """What agents do all day."""
         for name, *arguments in steps:
-            {"send": self.send, "ack": self.ack, "nack": self.nack, "pass_time": self.pass_time, "repeat": self.repeat}[
-                name
-            ](*arguments)
+            getattr(self, name)(*arguments)
             self.everybody_heard_the_same()
 
     # -- messages -------------------------------------------------------------------------------------------------
@@ -268,7 +269,9 @@ class Relay(RuleBasedStateMachine):
                 continue
             items = answers[10_000 + place]["items"]
             shown = [(item["message"], item["stage"], item["attempt"]) for item in items]
-            expected = [(entry.message, self.model.shown(name, entry), entry.attempt) for entry in self.model.open(name)]
+            expected = [
+                (entry.message, self.model.shown(name, entry), entry.attempt) for entry in self.model.open(name)
+            ]
             assert shown == expected, name
 
 

@@ -81,7 +81,8 @@ def check_at_rest(fleet: Fleet) -> None:
 def check_sessions(fleet: Fleet) -> None:
     """Nobody has more than its credit, waits although it has credit, or pays credit for what was withdrawn.
 
-    What is over, or offered to another, at this very moment is not waited for: the timer may not have run.
+    What is over, or offered to another, at this very moment is not waited for: the timer may not have run. Nor is what
+    one holds a claim on: it was given back and claimed again in one breath.
     """
     now = fleet.desk.now_ms
     for name, session in fleet.desk.broker.sessions.items():
@@ -91,7 +92,9 @@ def check_sessions(fleet: Fleet) -> None:
             raise Broken(f"credit: {name} has {len(session.unacked)} of {session.credit}")
         due = fleet.rows(
             f"SELECT message FROM deliveries WHERE agent = ?1 AND {OPEN} AND due_at IS NULL"
-            " AND (expires_at IS NULL OR expires_at > ?2) AND (offer_at IS NULL OR offer_at > ?2)",
+            " AND (expires_at IS NULL OR expires_at > ?2) AND (offer_at IS NULL OR offer_at > ?2)"
+            " AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.message = deliveries.message AND w.state = 'claimed'"
+            " AND w.holder = ?1)",
             name,
             now,
         )
@@ -107,7 +110,9 @@ def check_sessions(fleet: Fleet) -> None:
         if leaked := session.unacked.intersection(message for (message,) in withdrawn):
             raise Broken(f"credit leak: {name} pays for {leaked}, which was taken back")
         early = fleet.rows(  # those that were nacked may have been offered again just before
-            "SELECT message FROM deliveries WHERE agent = ? AND attempt <= 1 AND stage = 'queued' AND due_at > ?", name, now
+            "SELECT message FROM deliveries WHERE agent = ? AND attempt <= 1 AND stage = 'queued' AND due_at > ?",
+            name,
+            now,
         )
         if pushed := session.unacked.intersection(message for (message,) in early):
             raise Broken(f"too early: {name} was given {pushed}")

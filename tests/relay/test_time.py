@@ -1,5 +1,6 @@
 """Time and order at the desk: ttl, delay, priority, supersedes, over the real store and with a clock that is held."""
 
+import itertools
 import random
 from typing import Any
 
@@ -409,7 +410,8 @@ async def test_what_arrives_while_a_session_lags_takes_its_place(desk: Desk) -> 
     assert kinds(desk.heard(bob)) == [f"deliver {first}"]
     urgent, patient = await send(desk, ada, "bob", priority=7), await send(desk, ada, "bob", priority=1)
     fourth, more_urgent = await send(desk, ada, "bob"), await send(desk, ada, "bob", priority=8)
-    order, message = [], first
+    order: list[int] = []
+    message: int | None = first
     while message is not None:
         heard = await desk.say(bob, Ack(messages=[message]))
         assert len(heard) <= 1, "credit 1"
@@ -602,7 +604,7 @@ async def test_a_chain_of_replacements_leaves_the_newest(desk: Desk) -> None:
     for _ in range(4):
         chain.append(await send(desk, ada, "bob", hold=True, supersedes=chain[-1]))
     again = await send(desk, ada, "bob", hold=True, supersedes=chain[0])
-    for old, new in zip(chain, chain[1:], strict=False):
+    for old, new in itertools.pairwise(chain):
         assert await desk.ledger(old) == {"bob": f"superseded: superseded by {new}"}
     assert (await come_back(desk, "bob"))[1] == ["ok", f"deliver {chain[-1]}", f"deliver {again}"]
 
