@@ -222,7 +222,7 @@ INSERT INTO asks (message, agent, asker, asked_at, reply_by_at, waits, epoch, st
 SELECT m.message, ?2, m.sender, m.sent_at, m.reply_by_at, coalesce(max(k.waits), 0), coalesce(max(k.epoch), 0),
        CASE WHEN w.state <> 'ready' AND w.holder IS NOT ?2 THEN 'passed'
             WHEN m.reply_by_at > ?3 THEN 'open' ELSE 'overdue' END
-FROM json_each(?1) AS j CROSS JOIN messages AS m ON m.message = j.value CROSS JOIN work AS w ON w.message = m.message
+FROM json_each(?1) CROSS JOIN messages AS m ON m.message = json_each.value CROSS JOIN work AS w ON w.message = m.message
 LEFT JOIN asks AS k ON k.message = m.message
 WHERE m.reply_by_at IS NOT NULL
 GROUP BY m.message
