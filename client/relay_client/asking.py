@@ -22,7 +22,8 @@ class Asking(Receiving):
     async def ask(
         self, to: str, body: Body, *, timeout: float = 60.0, waits: bool | None = None, **options: Unpack[AskOptions]
     ) -> Message:
-        """Send a request and wait for its reply: the first message with `reply_to` = this one that is no `ack`.
+        """Send a request and wait for its reply: the first message with `reply_to` = this one that is no `ack`, from
+        the agent that was asked, or from anyone where a group or any one of many was.
 
         The reply comes here and not out of the loop, whether one runs or not. When it is given back it has surfaced and
         is acked as done. When `ask` raises or is cancelled, a reply that still comes is a message like any other. With
@@ -88,7 +89,7 @@ class Asking(Receiving):
             elif left is not None:
                 conversation.deliveries.put_back(left)
             link.wake_readers()
-        if ask.recipients > 1 or delivered.sender != ask.to:
+        if ask.recipients > 1:
             self._forgive(ask)  # one was enough
         return delivered
 

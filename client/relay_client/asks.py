@@ -20,6 +20,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from relay_proto.errors import Deadlock, RelayError
 from relay_proto.frames import Deliver, Event, Ok
+from relay_proto.targets import BROADCAST_WORDS
 
 from .errors import ReplyOverdue, ReplyRefused
 from .requests import Waiter
@@ -40,7 +41,8 @@ class Ask(Generic[W]):
     """One ask. `message` is its id, once the relay has said it; `recipients` how many owe a reply."""
 
     __slots__ = (
-        "claimable", "gone", "id", "message", "overdue", "recipients", "refused", "ring", "timeout_s", "to", "waiter",
+        "claimable", "debtor", "gone", "id", "message", "overdue", "recipients", "refused", "ring", "timeout_s", "to",
+        "waiter",
     )  # fmt: skip
 
     def __init__(self, id: int, to: str, timeout_s: float, waiter: W, claimable: bool) -> None:
@@ -51,6 +53,8 @@ class Ask(Generic[W]):
         self.claimable = claimable
         self.message: int | None = None
         self.recipients = 1
+        self.debtor = to if ":" not in to and to not in BROADCAST_WORDS and not claimable else None
+        """Who alone owes the reply; None when any recipient's reply will do."""
         self.gone: dict[str, Event] = {}  # by agent
         self.refused: dict[str, Event] = {}
         self.overdue: dict[str, Event] = {}
@@ -190,6 +194,8 @@ class Asks(Generic[W]):
             return
         ask.message = ok.message
         ask.recipients = 1 if ok.recipients is None else ok.recipients
+        if ask.debtor is not None and ok.agent is not None:
+            ask.debtor = ok.agent  # it was asked by its label
         self._by_message.setdefault(ok.message, []).append(ask)
         if ask.recipients == 0:
             self._settle(ask, ask.nobody())
@@ -220,7 +226,11 @@ class Asks(Generic[W]):
         """True when this delivery is the reply that someone waits for: it settles the ask, and is his."""
         if not is_reply(frame):
             return False
-        waiting = [ask for ask in self._by_message.get(frame.reply_to or 0, ()) if not ask.waiter.done()]
+        waiting = [
+            ask
+            for ask in self._by_message.get(frame.reply_to or 0, ())
+            if not ask.waiter.done() and ask.debtor in (None, frame.sender)  # what others say is a message like any
+        ]
         for ask in waiting:
             self._settle(ask, frame)
         return bool(waiting)

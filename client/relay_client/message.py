@@ -1,5 +1,6 @@
 """What an agent's calls give back: messages, receipts, pages."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypedDict, TypeVar, Unpack
 
 from relay_proto.frames import Body, Deliver, Intent
@@ -85,13 +86,19 @@ class Receipt:
 
 
 class Page(Generic[Item]):
-    """One page of a list. `next`: pass it as `after` for the page behind it; None at the end."""
+    """One page of a list, to loop over or as `items`. `next`: pass it as `after` for the page behind it, None at the end."""
 
     __slots__ = ("items", "next")
 
     def __init__(self, items: list[Item], next: int | str | None) -> None:
         self.items = items
         self.next = next
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
 
     def __repr__(self) -> str:
         return f"Page({len(self.items)} items, next={self.next!r})"

@@ -11,7 +11,7 @@ class Ok(Frame, tag="ok"):
     """The answer to a request that did what it asked. Which of the fields it has depends on the op, as grouped here."""
 
     re: int
-    # register
+    # register; and send, where `to` was a label: the agent that it means
     agent: str | None = None
     session: str | None = None  # names this connection in the relay's log
     epoch: int | None = None

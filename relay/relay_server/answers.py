@@ -38,7 +38,7 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
                 frame = wire.Ok(re=question.re, items=found.items, next=found.next)
             case ask.Owed():
                 assert isinstance(question, ask.OwedList)
-                if not found.items and question.agent not in broker.directory.agents:
+                if not (found.items or found.is_held or question.agent in broker.directory.agents):
                     broker.refuse(session, question.re, unknown_agent(broker.directory, "agent", question.agent))
                     continue
                 frame = wire.Ok(re=question.re, items=news.complete(broker, found.items, now))

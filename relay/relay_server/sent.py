@@ -6,6 +6,7 @@ from relay_proto import frames as wire
 from relay_proto import limits
 from relay_proto.codec import encode_frame
 from relay_proto.errors import RelayError
+from relay_proto.targets import parse_target
 
 from . import news
 from .broker import Broker
@@ -25,6 +26,8 @@ def message_put(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut
         online=outcome.online,
         duplicate=outcome.duplicate,
     )
+    if len(names) == 1 and names[0] != command.frame.to and parse_target(command.frame.to).is_direct:
+        answer.agent = names[0]  # a label: who of that name it is
     if extras is not None:
         names = names if extras.names is None else extras.names
         answer.note = extras.note

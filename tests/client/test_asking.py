@@ -413,3 +413,20 @@ async def test_the_reply_of_the_one_who_owed_it_needs_no_forgiving(relay: Script
         async with running(agent.message(41)):
             assert await peer.next(Ack) == Ack(messages=[50])
             assert (await peer.next(GetMessage)).message == 41
+
+
+async def test_only_the_one_who_was_asked_can_answer(relay: ScriptedRelay) -> None:
+    async with asked(relay) as (agent, peer, frame, call):
+        await peer.say(sent(frame.id, 41))
+        await peer.say(reply(50, sender="mallory"))
+        assert (await agent.receive(WAIT_S)).sender == "mallory"  # a message like any other
+        assert not call.done()
+        await peer.say(reply(51, sender="bob"))
+        assert (await call).sender == "bob"
+
+
+async def test_an_ask_by_a_label_is_answered_by_whom_it_means(relay: ScriptedRelay) -> None:
+    async with asked(relay, to="Bobby") as (_, peer, frame, call):
+        await peer.say(Ok(re=frame.id, message=41, thread=41, recipients=1, online=1, agent="bob"))
+        await peer.say(reply(50, sender="bob"))
+        assert (await call).sender == "bob"

@@ -10,6 +10,7 @@ import getpass
 import os
 import random
 import re
+import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -119,7 +120,8 @@ client_options = door_options(
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Runs the coroutine of a command to its end."""
+    """Runs the coroutine of a command to its end. SIGTERM ends it as Ctrl-C does: with a bye."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     return asyncio.run(work)
 
 

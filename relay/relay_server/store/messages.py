@@ -322,6 +322,6 @@ def _first_answer(tx: Transaction, command: PutMessage) -> MessagePut | None:
             detail={"message": message},
         )
     extras = None
-    if online < 0:  # to a thread: the desk counts who of them is there
+    if online < 0 or recipients == 1:  # a thread: the desk counts who of them is there; a label: it says whose it was
         extras = Extras(names=[row[0] for row in tx.execute(queries.deliveries_of, (message,))])
     return MessagePut(message, thread, hops, recipients, online, sent_at, True, extras)

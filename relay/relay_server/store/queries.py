@@ -1,4 +1,4 @@
-"""The named statements of queries.sql, read once.
+"""The named statements of sql/*.sql, read once: a file for each subject.
 
 Statements live in a .sql file so that they can be read, explained and tested as SQL. The name is the attribute:
 `queries.put_message`.
@@ -17,7 +17,11 @@ def _parse(text: str) -> dict[str, str]:
     return statements
 
 
-STATEMENTS: Final = _parse(resources.files(__package__).joinpath("queries.sql").read_text(encoding="utf-8"))
+STATEMENTS: Final[dict[str, str]] = {}
+for _file in sorted(resources.files(__package__).joinpath("sql").iterdir(), key=lambda file: file.name):
+    _statements = _parse(_file.read_text(encoding="utf-8"))
+    assert not _statements.keys() & STATEMENTS.keys(), f"{_file.name} has a name that another file has"
+    STATEMENTS.update(_statements)
 
 
 # Plain globals, so that a statement costs no more to name than any other constant.
@@ -25,4 +29,4 @@ globals().update(STATEMENTS)
 
 
 def __getattr__(name: str) -> str:
-    raise AttributeError(f"queries.sql has no statement named {name}")
+    raise AttributeError(f"no statement in sql/ is named {name}")

@@ -73,7 +73,10 @@ class Page(Struct):
 
 
 class Owed(Struct):
+    """`is_held`: something waits in the inbox of this name, whether it was ever seen or not."""
+
     items: list[OwedReply]
+    is_held: bool
 
 
 class DeliveryFacts(Struct):

@@ -50,7 +50,8 @@ def answer(connection: sqlite3.Connection, question: Question) -> Answer:
         case ThreadPage():
             return _thread(connection, question)
         case OwedList():
-            return Owed(_owed(connection, question.agent))
+            is_held = connection.execute(queries.oldest_open, (question.agent,)).fetchone() is not None
+            return Owed(_owed(connection, question.agent), is_held)
         case FactsOfMessage():
             return _facts_of_message(connection, question.message)
         case FactsOfAgent():

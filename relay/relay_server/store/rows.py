@@ -1,4 +1,4 @@
-"""Columns <-> the structs of the interface. The column lists are those of queries.sql, in their order."""
+"""Columns <-> the structs of the interface. The column lists are those of the statements in sql/, in their order."""
 
 from typing import Any
 

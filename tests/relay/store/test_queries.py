@@ -1,4 +1,4 @@
-"""queries.sql: every statement is used, prepares against the schema, and the hot ones read no more than they must."""
+"""sql/: every statement is used, prepares against the schema, and the hot ones read no more than they must."""
 
 import re
 import sqlite3
@@ -62,5 +62,5 @@ def test_no_statement_of_a_turn_scans_a_table(connection: sqlite3.Connection, na
 
 
 def test_an_unknown_statement_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no statement named nothing"):
+    with pytest.raises(AttributeError, match="no statement in sql/ is named nothing"):
         queries.nothing  # noqa: B018
