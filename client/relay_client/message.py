@@ -86,7 +86,7 @@ class Receipt:
 
 
 class Page(Generic[Item]):
-    """One page of a list, to loop over or as `items`. `next`: pass it as `after` for the page behind it, None at the end."""
+    """One page of a list, to loop over. `next`: pass it as `after` for the page behind it, None at the end."""
 
     __slots__ = ("items", "next")
 

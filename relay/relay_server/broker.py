@@ -34,6 +34,8 @@ from .waits import Waits
 PAGE_BYTES_MAX: Final = limits.MESSAGE_BYTES_MAX - 4096
 """What the items of a page may take of one WebSocket message."""
 
+WAKE_S_MAX: Final = 60.0
+"""The longest sleep until something is due: after a jump of the wall clock it is late by no more than this."""
 VISITOR_FRAMES: Final = frozenset(
     {
         wire.Send, wire.Agents, wire.Inbox, wire.GetMessage, wire.Thread, wire.Owed, wire.Forgive, wire.Why,
@@ -280,6 +282,9 @@ class Broker:
         self._ask(ask.OwedList(session, frame.id, frame.agent or agent))
 
     def _forgive(self, session: Session, agent: str, frame: wire.Forgive, now: float) -> None:
+        wait = self.waits.of(frame.message)
+        if wait is not None and wait.asker == agent:
+            self.waits.remove(wait)  # at once: what the others ask behind this closes no ring
         self.commands.append(ask.ForgiveAsk(session, frame.id, frame.message, agent))
 
     def _why(self, session: Session, agent: str, frame: wire.Why, now: float) -> None:
@@ -328,10 +333,14 @@ class Broker:
         self.commands.append(ask.Refill(session, None, session.agent, after, holding, room, REFILL_BYTES_MAX, ranked))
 
     def wake_at(self, due_at: int | None, now: float, now_ms: int) -> None:
-        """Something waits until `due_at` (ms since 1970): ripen then, unless an earlier wake is on its way."""
+        """Something waits until `due_at` (ms since 1970): ripen then, unless an earlier wake is on its way.
+
+        The wall clock may jump past it (a suspended laptop, a corrected clock) while the monotonic one does not: so it
+        is looked at every WAKE_S_MAX, which costs nothing when nothing is due.
+        """
         if due_at is not None and (self._due_at is None or due_at < self._due_at):
             self._due_at = due_at
-            self.deadlines.add(now + max(0.0, (due_at - now_ms) / 1000), self._on_due, due_at)
+            self.deadlines.add(now + min(max(0.0, (due_at - now_ms) / 1000), WAKE_S_MAX), self._on_due, due_at)
 
     def _on_due(self, due_at: int, now: float) -> None:
         if self._due_at == due_at:
@@ -348,6 +357,8 @@ class Broker:
 
     def retry(self, command: ask.Command, now: float) -> None:
         """Ask the store again what it refused for a while (a deadline's callback)."""
+        if isinstance(command, ask.LeaveAgent) and command.agent in self.sessions:
+            command.release = False  # it is back: what it holds now is not what it left
         if not (isinstance(command, ask.Refill) and (command.origin.lost or command.origin.close is not None)):
             self.commands.append(command)
 

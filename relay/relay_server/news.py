@@ -11,6 +11,7 @@ from relay_proto import frames as wire
 
 from .sending import deadlock
 from .store import interface as ask
+from .waits import Wait
 
 if TYPE_CHECKING:
     from .broker import Broker
@@ -147,21 +148,22 @@ def owes_too(broker: "Broker", agent: str, messages: Iterable[int]) -> None:
 
 
 def break_ring(broker: "Broker", message: int, now_ms: int) -> None:
-    """Who can answer this ask has changed. If nobody in a ring can go on now, its youngest ask is given up."""
-    wait = broker.waits.of(message)
-    ring = broker.waits.ring_of(wait) if wait is not None else None
-    if ring is None:
-        return
-    youngest = broker.waits.youngest(ring)
-    if youngest.message is None:
-        return  # not accepted yet: when it is, it is looked at again
-    broker.waits.remove(youngest)
+    """Who can answer this ask has changed. While nobody in a ring can go on, its youngest ask is given up."""
+    while (wait := broker.waits.of(message)) is not None and (ring := broker.waits.ring_of(wait)) is not None:
+        youngest = broker.waits.youngest(ring)
+        if youngest.message is None:
+            return  # not accepted yet: when it is, it is looked at again
+        broker.waits.remove(youngest)
+        _give_up(broker, youngest, youngest.message, ring, now_ms)
+
+
+def _give_up(broker: "Broker", youngest: Wait, message: int, ring: list[Wait], now_ms: int) -> None:
     error = deadlock(ring, youngest)
-    broker.commands.append(ask.ForgiveAsk(None, None, youngest.message, None))
+    broker.commands.append(ask.ForgiveAsk(None, None, message, None))
     event = wire.Event(
         event="reply.deadlock",
         at=now_ms,
-        message=youngest.message,
+        message=message,
         ring=error.detail["ring"],
         reason=error.message,
     )

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .broker import Broker
     from .session import Session
 
+WAITS_MAX: Final = 64
+"""Open blocking asks of one agent that are looked at for rings. An agent is blocked by one, or by a few at once."""
+WAIT_SLACK_S: Final = 60.0
 RING_SHOWN_MAX: Final = 32
 """Agents of a ring that are named."""
 
@@ -30,8 +33,10 @@ def send(broker: "Broker", session: "Session", agent: str, frame: wire.Send, now
     command = ask.PutMessage(session, frame.id, agent, frame, [], 0)
     try:
         _address(broker, command, now)
+        if frame.reply_to is not None:
+            _end_wait(broker, command)
         if frame.expect_reply_s is not None:
-            _expect_reply(broker, command)
+            _expect_reply(broker, command, now)
     except RelayError as error:
         _give_up(broker, command, error)
         if frame.key is None:
@@ -39,11 +44,28 @@ def send(broker: "Broker", session: "Session", agent: str, frame: wire.Send, now
     broker.commands.append(command)
 
 
+def _end_wait(broker: "Broker", command: ask.PutMessage) -> None:
+    """Its reply is on the way: the asker is not blocked from here on, so that one may answer and ask in one breath."""
+    frame = command.frame
+    wait = broker.waits.of(frame.reply_to or 0)
+    if wait is not None and frame.intent != "ack" and command.sender in wait.on and wait.asker in command.recipients:
+        broker.waits.remove(wait)
+        command.ended = wait
+
+
 def _give_up(broker: "Broker", command: ask.PutMessage, error: RelayError) -> None:
     """It is refused, unless the store knows its key."""
     if command.chosen:
         broker.keep_promise(command.recipients[0])
     command.refusal, command.recipients, command.measure, command.chosen = error, [], [], False
+    take_back(broker, command)
+
+
+def take_back(broker: "Broker", command: ask.PutMessage) -> None:
+    """The reply is not coming after all: whoever waited for it waits on."""
+    wait, command.ended = command.ended, None
+    if wait is not None:
+        broker.waits.add(wait.asker, wait.on, wait.message)
 
 
 def send_will(broker: "Broker", agent: str, now: float) -> None:
@@ -141,7 +163,7 @@ def best_placed(broker: "Broker", names: list[str], now: float) -> str:
     return best
 
 
-def _expect_reply(broker: "Broker", command: ask.PutMessage) -> None:
+def _expect_reply(broker: "Broker", command: ask.PutMessage, now: float) -> None:
     """An ask: one is meant where a label is written, and a ring of blocked agents is not closed."""
     frame, session, names = command.frame, command.origin, command.recipients
     target = parse_target(frame.to)
@@ -149,6 +171,8 @@ def _expect_reply(broker: "Broker", command: ask.PutMessage) -> None:
         raise ambiguous(target.name, names)
     if not frame.waits or session.visiting:
         return
+    if broker.waits.count(command.sender) >= WAITS_MAX:
+        return  # who waits for so many things at once is not blocked by one more
     command.waits, command.epoch = True, session.epoch
     if not names:
         return  # nobody to wait for; or a thread, of which only the store knows who takes part
@@ -158,6 +182,14 @@ def _expect_reply(broker: "Broker", command: ask.PutMessage) -> None:
         broker.waits.remove(wait)
         raise deadlock(ring, wait)
     command.wait = wait
+    assert frame.expect_reply_s is not None
+    # Its end is told by the store; this is for one whose owed reply ended in a way that nobody was told of.
+    broker.deadlines.add(now + frame.expect_reply_s + WAIT_SLACK_S, _forget, (broker, wait))
+
+
+def _forget(over: "tuple[Broker, Wait]", now: float) -> None:
+    broker, wait = over
+    broker.waits.remove(wait)
 
 
 def deadlock(ring: list[Wait], ask_of: Wait) -> Deadlock:

@@ -10,6 +10,7 @@ from relay_proto.targets import parse_target
 
 from . import news
 from .broker import Broker
+from .sending import take_back
 from .store import interface as ask
 
 FULL_SHOWN_MAX: Final = 100
@@ -26,12 +27,12 @@ def message_put(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut
         online=outcome.online,
         duplicate=outcome.duplicate,
     )
-    if len(names) == 1 and names[0] != command.frame.to and parse_target(command.frame.to).is_direct:
-        answer.agent = names[0]  # a label: who of that name it is
     if extras is not None:
         names = names if extras.names is None else extras.names
         answer.note = extras.note
         answer.full = extras.full[:FULL_SHOWN_MAX] or None
+    if len(names) == 1 and names[0] != command.frame.to and parse_target(command.frame.to).is_direct:
+        answer.agent = names[0]  # a label: who of that name it is
     if outcome.online < 0:  # only the store knew who a thread means
         answer.online = sum(name in broker.sessions for name in names) if extras is not None else 0
     if origin is not None:
@@ -77,6 +78,8 @@ def _look_at_extras(
     else:
         for name, count, size in extras.measured:
             broker.rooms.measured(name, count, size, now)
+    if command.ended is not None and extras.answered is None:
+        take_back(broker, command)  # it answered nothing: it was not owed any more, or not by this agent
     if extras.answered is not None and (answered := broker.waits.of(extras.answered)) is not None:
         broker.waits.remove(answered)
     older = command.frame.supersedes
@@ -112,6 +115,7 @@ def _was_there(broker: Broker, command: ask.PutMessage) -> None:
 def not_put(broker: Broker, command: ask.PutMessage, error: RelayError) -> None:
     """Nothing was stored."""
     _was_there(broker, command)
+    take_back(broker, command)
     if command.chosen and command.recipients:
         broker.keep_promise(command.recipients[0])
     if command.origin is not None:

@@ -66,6 +66,10 @@ class Waits:
             self.accepted(wait, message)
         return wait
 
+    def count(self, asker: str) -> int:
+        """Open waits of one agent."""
+        return len(self._by_asker.get(asker, ()))
+
     def accepted(self, wait: Wait, message: int) -> None:
         """The store has accepted the ask under this id. Nothing, if the wait has ended meanwhile.
 

@@ -24,6 +24,14 @@ def everything(daemon: Daemon) -> list[dict[str, object]]:
     return run("inbox", "builder", "--all", "--json", "--url", daemon.url).records
 
 
+def test_who_is_told_to_end_says_bye(daemon: Daemon) -> None:
+    with listening(daemon.url, "builder") as listener:
+        listener.send_signal(signal.SIGTERM)
+        listener.communicate(timeout=30)
+    (card,) = [card for card in run("agents", "--json", "--url", daemon.url).records if card["agent"] == "builder"]
+    assert (card["status"], str(card["reason"]).startswith("it said bye")) == ("offline", True)
+
+
 def test_a_line_is_there_as_soon_as_the_message_is(daemon: Daemon) -> None:
     with listening(daemon.url, "builder", "--json") as listener:
         assert listener.stdout is not None

@@ -81,15 +81,15 @@ class Model:
     def register(self, name: str, instance: str, credit: int, **address: frozenset[str]) -> tuple[int, int]:
         """(epoch, pending). The connection that it had, if any, is told and is over."""
         agent = self.agents.setdefault(name, Agent(instance))
+        for delivery in self.inbox(name).values():
+            if delivery.stage == "surfaced" and delivery.is_over(self.now):
+                delivery.becomes("expired", self.now, NOT_DEALT_WITH)
         if agent.holds is not None:
             self.leave(name)
         if agent.instance != instance:
             agent.instance, agent.epoch = instance, agent.epoch + 1
         agent.credit, agent.holds = credit, []
         self.update(name, **address)
-        for delivery in self.inbox(name).values():
-            if delivery.stage == "surfaced" and delivery.is_over(self.now):
-                delivery.becomes("expired", self.now, NOT_DEALT_WITH)
         pending = len(self.open(name))
         self.heard[name] = []
         self._fill(name)

@@ -40,11 +40,14 @@ def owed_late(tx: Transaction, works: list[int], agent: str) -> tuple[list[int],
     return [message for message, _, state in late if state == "open"], min(deadlines, default=None)
 
 
-def answered_by(tx: Transaction, command: PutMessage, message: int) -> int | None:
-    """The ask that this reply answers, or None: nobody waits for it from this agent."""
+def answered_by(tx: Transaction, command: PutMessage, message: int, names: list[str]) -> int | None:
+    """The ask that this reply to `names` answers, or None: nobody waits for it from this agent."""
     ask = command.frame.reply_to
     if ask is None or command.frame.intent == "ack":
         return None  # "I have got it" is no answer
+    asker = tx.execute(queries.sender_of, (ask,)).fetchone()
+    if asker is None or asker[0] not in names:
+        return None  # whoever asked does not get it
     own = tx.execute(queries.answer_ask, (message, ask, command.sender)).fetchall()
     others = tx.execute(queries.answer_all, (message, ask, command.sender)).fetchall()
     return ask if own or others else None

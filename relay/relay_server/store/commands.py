@@ -54,8 +54,9 @@ class PutMessage(Command):
     `plain`: it has nothing but an envelope and a body, so what makes others special is not looked at. `refusal`: why it
     is refused, unless its key says that it was taken before. `measure`: recipients whose inbox may have no room for it
     within `room` (messages, bytes; 0 is no limit); `full`: those that surely have none. `waits`: the sender, in its
-    instance of `epoch`, is blocked until the reply. `wait` is what the desk remembers of that; a store never looks at
-    it. `is_will`: it is the sender's last word. `chosen`: its recipient was chosen among many.
+    instance of `epoch`, is blocked until the reply. `wait` is what the desk remembers of that, and `ended` a wait that
+    this reply ends; a store never looks at them. `is_will`: it is the sender's last word. `chosen`: its recipient was
+    chosen among many.
     """
 
     sender: str
@@ -74,6 +75,7 @@ class PutMessage(Command):
     epoch: int = 0
     wait: Any = None
     is_will: bool = False
+    ended: Any = None
     chosen: bool = False
 
 

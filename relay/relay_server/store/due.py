@@ -72,10 +72,13 @@ def pass_on(tx: Transaction, command: PassOn) -> Returned:
     message, agent = command.message, command.agent
     expires_at, offer_s, _ = tx.execute(queries.freshness, (message,)).fetchone()
     offer_at = tx.now + int((offer_s or limits.OFFER_S_DEFAULT) * 1000)
-    if command.to is None:
+    is_over = expires_at is not None and expires_at <= tx.now
+    if command.to is None or is_over:
         declined = tx.execute(queries.drop_offer, (message, agent)).fetchone()
         if declined is not None:
             return Returned([], [], None, asks.moved(tx, message, [agent], *declined))
+        if is_over:
+            return Returned([], [])  # whoever has it surfaced it in time; it goes to nobody else
         _put_off_offer(tx, message, agent, offer_at)
         return Returned([], [], offer_at)
     row = tx.execute(queries.end_offer, (tx.now, f"offered to {command.to}", message, agent)).fetchone()

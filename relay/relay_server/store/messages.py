@@ -86,7 +86,7 @@ def _put_plain(tx: Transaction, command: PutMessage) -> Outcome:
         tx.execute(queries.put_work, (message, frame.to, "ready", tx.now, None))
     extras = None
     if frame.reply_to is not None:
-        answered = asks.answered_by(tx, command, message)
+        answered = asks.answered_by(tx, command, message, recipients)
         if answered is not None or note is not None:
             extras = Extras(answered=answered, note=note)
     return MessagePut(message, thread, hops, len(recipients), command.online, tx.now, False, extras)
@@ -170,7 +170,7 @@ def _put_special(tx: Transaction, command: PutMessage) -> Outcome:
     extras = Extras(
         names=names, now=times.due_at is None, due_at=times.next_after(bool(names) or frame.claimable),
         expires_at=times.expires_at, reply_by_at=times.reply_by_at, full=full, measured=measured, note=note,
-        answered=asks.answered_by(tx, command, message),
+        answered=asks.answered_by(tx, command, message, names),
         moved=_supersede(tx, frame.supersedes, message) if frame.supersedes is not None else [],
     )  # fmt: skip
     return MessagePut(message, thread, hops, len(names), online, tx.now, False, extras)
@@ -244,6 +244,9 @@ def _supersede(tx: Transaction, older: int, message: int) -> list[Moved]:
     tx.execute(queries.supersede_held, (message, older))
     moved = asks.moved(tx, older, [agent for (agent,) in withdrawn], "superseded", reason)
     (sender,) = tx.execute(queries.sender_of, (older,)).fetchone()
+    tx.execute(queries.end_offers, (older,))
+    if tx.execute(queries.was_replaced, (older, message)).fetchone() is not None:
+        return moved  # those who had it were told then: a thousand are not told a thousand times
     for agent, stage, at in tx.execute(queries.seen_deliveries, (older,)).fetchall():
         moved.append(Moved(older, sender, agent, stage, at, reason, asks.refuse(tx, older, agent)))
     asks.withdraw(tx, older)

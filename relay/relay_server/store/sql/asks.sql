@@ -72,12 +72,12 @@ LEFT JOIN deliveries AS d ON d.message = a.message AND d.agent = a.agent
 WHERE a.message = ? AND a.agent = ?;
 
 -- name: owed_by
--- What an agent owes.
+-- What an agent owes; what someone still waits for comes before what is overdue.
 SELECT a.message, a.asker, a.agent, a.asked_at, a.reply_by_at, a.state = 'overdue', m.subject, d.stage, d.at
 FROM asks AS a INDEXED BY asks_owing CROSS JOIN messages AS m ON m.message = a.message
 LEFT JOIN deliveries AS d ON d.message = a.message AND d.agent = a.agent
 WHERE a.agent = ? AND a.state IN ('open', 'overdue')
-ORDER BY a.message
+ORDER BY a.state = 'overdue', a.message
 LIMIT ?;
 
 -- name: owed_to

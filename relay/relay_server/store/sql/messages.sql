@@ -41,10 +41,13 @@ SELECT 1 FROM deliveries WHERE message = ? AND agent = ?;
 
 -- name: takes_part
 -- Whether an agent wrote into a thread or was given any of its messages.
+-- Of a long thread the newest thousand are looked at: it is for a note.
 SELECT 1 FROM (
     SELECT message, sender FROM messages WHERE message = ?1
     UNION ALL
-    SELECT message, sender FROM messages INDEXED BY messages_thread WHERE thread = ?1 AND thread <> message
+    SELECT message, sender FROM (
+        SELECT message, sender FROM messages INDEXED BY messages_thread WHERE thread = ?1 AND thread <> message
+        ORDER BY message DESC LIMIT 1000)
 ) AS m
 WHERE m.sender = ?2 OR EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message = m.message AND d.agent = ?2)
 LIMIT 1;
@@ -71,6 +74,14 @@ ORDER BY who;
 UPDATE deliveries SET stage = 'superseded', at = ?, due_at = NULL, offer_at = NULL, reason = ?
 WHERE message = ? AND stage = 'queued'
 RETURNING agent;
+
+-- name: end_offers
+-- It is replaced: who has it surfaced keeps it, and nobody else gets it.
+UPDATE deliveries SET offer_at = NULL WHERE message = ? AND offer_at IS NOT NULL;
+
+-- name: was_replaced
+-- Whether a message had been replaced before this one did it.
+SELECT 1 FROM messages INDEXED BY messages_supersedes WHERE supersedes = ? AND message < ? LIMIT 1;
 
 -- name: seen_deliveries
 -- Who has an older message in front of them already, or had.
