@@ -74,6 +74,7 @@ class Model:
     senders: dict[int, str] = field(default_factory=dict)
     inboxes: dict[str, dict[int, Delivery]] = field(default_factory=dict)
     keys: dict[tuple[str, str], tuple[dict[str, Any], tuple[int, int, int]]] = field(default_factory=dict)
+    replaced: set[int] = field(default_factory=set)
     heard: dict[str, list[Heard]] = field(default_factory=dict)
 
     # -- agents ---------------------------------------------------------------------------------------------------
@@ -168,19 +169,20 @@ class Model:
         return found
 
     def _supersede(self, older: int, message: int) -> None:
+        """Who has it in front of it, or dealt with it, is told of the first one that replaces it."""
+        is_first = older not in self.replaced
+        self.replaced.add(older)
         for name, inbox in self.inboxes.items():
             delivery = inbox.get(older)
             if delivery is None:
                 continue
-            was_given = older in self.holds(name) or (
-                self.is_connected(name) and delivery.stage in ("surfaced", "done")
-            )
             if delivery.stage == "queued":
                 delivery.becomes("superseded", self.now, f"superseded by {message}")
-            if was_given and delivery.stage in ("superseded", "surfaced", "done"):
+                if older in self.holds(name):
+                    self._hear(name, "superseded", older)
+                    self._take_back(name, older)
+            elif is_first and delivery.stage in ("surfaced", "done") and self.is_connected(name):
                 self._hear(name, "superseded", older)
-            if delivery.stage == "superseded":
-                self._take_back(name, older)
 
     # -- what an agent says of what it was given ---------------------------------------------------------------------
 
