@@ -174,15 +174,20 @@ async def test_an_agent_that_is_online_is_not_replaced(daemon: Daemon) -> None:
 
 
 async def test_ctrl_c_is_130_and_nothing_is_owed_any_more(daemon: Daemon) -> None:
-    came = asyncio.Event()
+    came: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def answer(message: Message) -> None:
-        came.set()
+        came.set_result(message.sender)
 
     async with answering(daemon, "ben", answer) as ben:
+        news = ben.events()
+        await ben.subscribe("receipt")
         with started("ask", "ben", "which?", "--json", "--url", daemon.url) as process:
             async with asyncio.timeout(20):
-                await came.wait()
+                note = await ben.send(await came, "one moment")
+                async for event in news:  # it has dealt with this, so it knows the answer to its send as well
+                    if event.message == note.message and event.stage == "nacked":
+                        break
             process.send_signal(signal.SIGINT)
             out, err = await asyncio.to_thread(process.communicate, timeout=20)
         assert (process.returncode, out, err) == (130, "", "")
