@@ -52,19 +52,19 @@ def settle(
     broker.directory.clock_offset_ms = now_ms - now * 1000
     for command, outcome in zip(commands, outcomes, strict=True):
         if isinstance(outcome, RelayError):
-            _refused(broker, command, outcome, now)
+            _refused(broker, command, outcome, now, now_ms)
         else:
             _SETTLE[type(outcome)](broker, command, outcome, now, now_ms)
 
 
-def _refused(broker: Broker, command: ask.Command, error: RelayError, now: float) -> None:
+def _refused(broker: Broker, command: ask.Command, error: RelayError, now: float, now_ms: int) -> None:
     if isinstance(error, Claimed) and isinstance(command, ask.ClaimWork):
         left_s = broker.leases.left_s(command.message, now)
         if left_s is not None:
             error.detail["lease_left_s"] = round(left_s, 3)
     is_will = isinstance(command, ask.PutMessage) and command.is_will and command.refusal is None and error.retryable
     if isinstance(command, ask.PutMessage) and not is_will:
-        return sent.not_put(broker, command, error)
+        return sent.not_put(broker, command, error, now_ms)
     if (isinstance(command, ITS_OWN) and command.re is None) or is_will:
         # Nobody asked for it but the relay itself, so nobody would ask again.
         broker.deadlines.add(now + (error.retry_after_s or RETRY_S), broker.retry, command)
@@ -299,6 +299,7 @@ def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, n
         _apply_change(broker, command, now)
         news.owes_too(broker, command.agent, outcome.owes)
     elif isinstance(command, ask.ForgiveAsk):
+        # It ended when it was forgiven, but for an ask that was not accepted then: both came in one breath.
         if (wait := broker.waits.of(command.message)) is not None:
             broker.waits.remove(wait)
     elif isinstance(command, ask.Prune):

@@ -49,7 +49,7 @@ def _end_wait(broker: "Broker", command: ask.PutMessage) -> None:
     frame = command.frame
     wait = broker.waits.of(frame.reply_to or 0)
     if wait is not None and frame.intent != "ack" and command.sender in wait.on and wait.asker in command.recipients:
-        broker.waits.remove(wait)
+        broker.waits.lift(wait)
         command.ended = wait
 
 
@@ -65,7 +65,7 @@ def take_back(broker: "Broker", command: ask.PutMessage) -> None:
     """The reply is not coming after all: whoever waited for it waits on."""
     wait, command.ended = command.ended, None
     if wait is not None:
-        broker.waits.add(wait.asker, wait.on, wait.message)
+        broker.waits.put_back(wait)
 
 
 def send_will(broker: "Broker", agent: str, now: float) -> None:

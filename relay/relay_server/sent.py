@@ -40,6 +40,8 @@ def message_put(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut
         broker.speaking.append(origin)
     if command.chosen:
         broker.keep_promise(command.recipients[0])
+    if command.ended is not None and (extras is None or extras.answered is None):
+        _wait_on(broker, command, now_ms)  # it answered nothing: it was not owed any more, or not by this agent
     if outcome.duplicate:
         return _was_there(broker, command)
     if extras is None or extras.now:
@@ -78,8 +80,6 @@ def _look_at_extras(
     else:
         for name, count, size in extras.measured:
             broker.rooms.measured(name, count, size, now)
-    if command.ended is not None and extras.answered is None:
-        take_back(broker, command)  # it answered nothing: it was not owed any more, or not by this agent
     if extras.answered is not None and (answered := broker.waits.of(extras.answered)) is not None:
         broker.waits.remove(answered)
     older = command.frame.supersedes
@@ -112,10 +112,18 @@ def _was_there(broker: Broker, command: ask.PutMessage) -> None:
             broker.rooms.acked(name, 1)
 
 
-def not_put(broker: Broker, command: ask.PutMessage, error: RelayError) -> None:
+def _wait_on(broker: Broker, command: ask.PutMessage, now_ms: int) -> None:
+    """It ended no wait. Whoever sent it may have asked the one that waits in the same breath: that is a ring now."""
+    wait = command.ended
+    take_back(broker, command)
+    if wait is not None and wait.message is not None:
+        news.break_ring(broker, wait.message, now_ms)
+
+
+def not_put(broker: Broker, command: ask.PutMessage, error: RelayError, now_ms: int) -> None:
     """Nothing was stored."""
     _was_there(broker, command)
-    take_back(broker, command)
+    _wait_on(broker, command, now_ms)
     if command.chosen and command.recipients:
         broker.keep_promise(command.recipients[0])
     if command.origin is not None:
@@ -128,7 +136,7 @@ def no_room(broker: Broker, command: ask.PutMessage, outcome: ask.NoRoom, now: f
         broker.rooms.measured(name, count, size, now)
         if name == outcome.agent:
             held = (count, size)
-    not_put(broker, command, broker.rooms.inbox_full(outcome.agent, *held))
+    not_put(broker, command, broker.rooms.inbox_full(outcome.agent, *held), now_ms)
 
 
 def _first_delivery(command: ask.PutMessage, outcome: ask.MessagePut) -> wire.Deliver:

@@ -44,14 +44,16 @@ class Wait:
 
 
 class Waits:
-    """All open waits, by asker and by message."""
+    """All open waits, by asker and by message; and those that are lifted, which block nobody, by message."""
 
-    __slots__ = ("_by_asker", "_by_message", "_count")
+    __slots__ = ("_by_asker", "_by_message", "_count", "_lifted")
 
     def __init__(self) -> None:
         self._by_asker: dict[str, dict[Wait, None]] = {}
         """A dict for a set that keeps its order: the oldest first. No agent stands here without a wait."""
         self._by_message: dict[int, Wait] = {}
+        self._lifted: set[Wait] = set()
+        """As few as there are replies in one turn."""
         self._count = 0
 
     def __len__(self) -> int:
@@ -85,17 +87,33 @@ class Waits:
 
     def remove(self, wait: Wait) -> None:
         """The wait ended: a reply, its deadline, a refusal. Once is enough, twice is nothing."""
-        if not self._is_open(wait):
+        if wait in self._lifted:
+            self._lifted.remove(wait)
+        elif self._is_open(wait):
+            self._take_out(wait)
+        else:
             return
-        waits = self._by_asker[wait.asker]
-        del waits[wait]
-        if not waits:
-            del self._by_asker[wait.asker]
         if wait.message is not None:
             del self._by_message[wait.message]
 
+    def lift(self, wait: Wait) -> None:
+        """Its end is on the way: it blocks nobody from here on, until `put_back` when the end did not come.
+
+        It stands by its message still. So whatever ends or changes it meanwhile does that as if it were open.
+        """
+        if self._is_open(wait):
+            self._take_out(wait)
+            self._lifted.add(wait)
+
+    def put_back(self, wait: Wait) -> None:
+        """The end did not come: the very wait is open again, as old as it was. Nothing, if it has ended meanwhile."""
+        if wait in self._lifted:
+            self._lifted.remove(wait)
+            waits = (*self._by_asker.get(wait.asker, ()), wait)
+            self._by_asker[wait.asker] = dict.fromkeys(sorted(waits, key=lambda its: its.order))
+
     def of(self, message: int) -> Wait | None:
-        """The open wait for the reply to this message."""
+        """The wait for the reply to this message, open or lifted."""
         return self._by_message.get(message)
 
     def asked_by(self, asker: str) -> list[Wait]:
@@ -104,7 +122,7 @@ class Waits:
 
     def drop(self, asker: str) -> None:
         """Another instance took the agent over: it waits for nothing."""
-        for wait in list(self._by_asker.get(asker, ())):
+        for wait in [*self._by_asker.get(asker, ()), *(wait for wait in self._lifted if wait.asker == asker)]:
             self.remove(wait)
 
     def narrow(self, message: int, on: Iterable[str]) -> Wait | None:
@@ -140,6 +158,12 @@ class Waits:
 
     def _is_open(self, wait: Wait) -> bool:
         return wait in self._by_asker.get(wait.asker, ())
+
+    def _take_out(self, wait: Wait) -> None:
+        waits = self._by_asker[wait.asker]
+        del waits[wait]
+        if not waits:
+            del self._by_asker[wait.asker]
 
     def _deadlocked(self, start: Wait) -> set[Wait]:
         """The deadlocked ones of the waits that decide whether `start` can end.

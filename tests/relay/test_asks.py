@@ -11,6 +11,7 @@ from relay_proto.frames import (
     Claim,
     Complete,
     Fail,
+    Forgive,
     Heartbeat,
     Nack,
     Owed,
@@ -782,3 +783,75 @@ async def test_who_comes_while_another_holds_the_work_owes_nothing_until_it_is_g
     await desk.say(ben, Release(id=5, message=message, fence=1))
     assert await owed(desk, cyd) == [f"{message}: cyd -> ada"]
     assert waiting(desk) == {"ada": ["ben", "cyd"]}
+
+
+# -- replies that turn out to end nothing ----------------------------------------------------------------------------
+
+
+async def test_a_plain_reply_that_answered_nothing_ends_no_wait(desk: Desk) -> None:
+    ada, dan = await desk.agent("ada"), await desk.agent("dan")
+    ben, _cyd = [await desk.agent(name, tags=["t"]) for name in ("ben", "cyd")]
+    (ok,) = await desk.say(ben, Send(id=1, to="ada", body="a thread"))
+    message = await ask(desk, ada, "tag:t", thread=ok["message"])
+    await ask(desk, ada, "dan")
+    before = desk.broker.waits.asked_by("ada")
+    await desk.say(
+        ben, Nack(message=message, reason="no", retry=False), Send(id=2, to="ada", body="!", reply_to=message)
+    )
+    assert desk.broker.waits.asked_by("ada") == before, "the very waits, the oldest first"
+    assert [sorted(wait.on) for wait in before] == [["cyd"], ["dan"]], "and ben said that it will not answer"
+    assert dan is not None
+
+
+async def test_who_refuses_and_replies_in_one_breath_is_waited_for_by_nobody(desk: Desk) -> None:
+    ada, ben = await desk.agent("ada"), await desk.agent("ben")
+    message = await ask(desk, ada, "ben")
+    await desk.say(
+        ben, Nack(message=message, reason="no", retry=False), Send(id=2, to="ada", body="!", reply_to=message)
+    )
+    assert waiting(desk) == {}
+    assert kinds(desk.heard(ada)) == [f"reply.refused {message} ben", f"deliver {message + 1}"]
+
+
+@pytest.mark.parametrize("ending", ["forgive", "bye", "takeover"])
+async def test_a_wait_that_ended_while_a_reply_was_on_its_way_does_not_come_back_when_that_is_refused(
+    desk: Desk, ending: str
+) -> None:
+    ada, ben = await desk.agent("ada", instance="a"), await desk.agent("ben")
+    message = await ask(desk, ada, "ben")
+    refused = Send(id=2, to="ada", body="!", reply_to=message, caused_by=999)
+    match ending:
+        case "forgive":
+            desk.put(ben, refused)
+            desk.put(ada, Forgive(id=2, message=message))
+        case "bye":
+            desk.put(ben, refused)
+            desk.put(ada, Bye())
+        case "takeover":
+            desk.put(desk.connect(), Register(id=0, agent="ada", instance="another"))
+            desk.put(ben, refused)
+    await desk.turn()
+    assert kinds(desk.heard(ben))[-1] == "error unknown_message"
+    assert waiting(desk) == {}
+    assert desk.broker.waits.of(message) is None
+
+
+async def test_who_answers_with_what_is_refused_and_asks_in_one_breath_closes_a_ring(desk: Desk) -> None:
+    ada, ben = await desk.agent("ada"), await desk.agent("ben")
+    message = await ask(desk, ada, "ben")
+    desk.heard(ben)
+    heard = await desk.say(
+        ben,
+        Send(id=2, to="ada", body="!", reply_to=message, caused_by=999),
+        Send(id=3, to="ada", body="?", expect_reply_s=60),
+    )
+    assert kinds(heard) == ["error unknown_message", "ok", f"reply.deadlock {message + 1}"]
+    assert waiting(desk) == {"ada": ["ben"]}, "it waited before"
+
+
+async def test_an_ask_that_is_forgiven_in_one_breath_with_it_is_waited_for_by_nobody(desk: Desk) -> None:
+    ada, _ben = await desk.agent("ada"), await desk.agent("ben")
+    desk.put(ada, Send(id=1, to="ben", body="?", expect_reply_s=60), Forgive(id=2, message=1))
+    await desk.turn()
+    assert kinds(desk.heard(ada)) == ["ok", "ok"]
+    assert waiting(desk) == {}

@@ -93,7 +93,7 @@ def test_after_any_changes_the_answer_is_that_of_a_graph_built_afresh(
     waits = Waits()
     kept = [waits.add(asker, on, message) for message, (asker, on) in enumerate(graph, 1)]
     for _ in range(3):
-        match data.draw(st.sampled_from(["remove", "drop", "narrow"])):
+        match data.draw(st.sampled_from(["remove", "drop", "narrow", "lift", "put back"])):
             case "remove" if kept:
                 waits.remove(kept.pop(data.draw(st.integers(0, len(kept) - 1))))
             case "drop":
@@ -104,6 +104,12 @@ def test_after_any_changes_the_answer_is_that_of_a_graph_built_afresh(
                 chosen = data.draw(st.sampled_from(kept))
                 assert chosen.message is not None
                 waits.narrow(chosen.message, data.draw(st.sets(st.sampled_from(NAMES), max_size=2)))
+            case "lift" if kept:
+                waits.lift(data.draw(st.sampled_from(kept)))
+            case "put back" if kept:
+                waits.put_back(data.draw(st.sampled_from(kept)))
+    for wait in kept:
+        waits.put_back(wait)
     fresh, again = wait_for([(wait.asker, wait.on) for wait in kept])
     assert len(waits) == len(kept)
     for wait, its_like in zip(kept, again, strict=True):
@@ -228,6 +234,33 @@ def test_a_wait_that_ended_blocks_nobody_and_ends_only_once() -> None:
     assert waits.ring_of(first) is None
     assert waits.of(7) is None
     assert len(waits) == 1
+
+
+def test_a_lifted_wait_blocks_nobody_and_is_as_old_as_it_was_when_it_is_put_back() -> None:
+    waits = Waits()
+    first, second, back = waits.add("ada", {"bob"}, 7), waits.add("ada", {"cyd"}, 8), waits.add("bob", {"ada"}, 9)
+    waits.lift(first)
+    waits.lift(first)
+    assert waits.asked_by("ada") == [second]
+    assert waits.ring_of(back) is None
+    assert waits.of(7) is first
+    assert waits.narrow(7, {"bob", "dan"}) is first
+    waits.put_back(first)
+    waits.put_back(first)
+    assert waits.asked_by("ada") == [first, second]
+    assert first.on == {"bob", "dan"}
+
+
+def test_a_wait_that_ended_while_it_was_lifted_is_not_put_back() -> None:
+    waits = Waits()
+    removed, dropped = waits.add("ada", {"bob"}, 7), waits.add("ada", {"cyd"}, 8)
+    waits.lift(removed)
+    waits.lift(dropped)
+    waits.remove(removed)
+    waits.drop("ada")
+    for wait in (removed, dropped):
+        waits.put_back(wait)
+    assert (len(waits), waits.of(7), waits.of(8)) == (0, None, None)
 
 
 def test_a_wait_that_ended_is_not_told_of_a_ring_it_led_to() -> None:
