@@ -3,7 +3,7 @@
 from typing import Any
 
 from .base import Frame
-from .fields import Intent, Presence, Stage
+from .fields import Intent, Presence, Severity, Stage, State
 from .records import DeliveryState, OwedReply, ServerInfo
 
 
@@ -11,7 +11,7 @@ class Ok(Frame, tag="ok"):
     """The answer to a request that did what it asked. Which of the fields it has depends on the op, as grouped here."""
 
     re: int
-    # register; and send, where `to` was a label: the agent that it means
+    # register; send, where `to` was a label: the agent that it means; check: the holder
     agent: str | None = None
     session: str | None = None  # names this connection in the relay's log
     epoch: int | None = None
@@ -19,7 +19,7 @@ class Ok(Frame, tag="ok"):
     heartbeat_s: float | None = None
     pending: int | None = None  # messages in the inbox that are not dealt with
     limits: dict[str, int] | None = None
-    # send, and claim, renew: message
+    # send, submit, and all about work: message
     message: int | None = None
     thread: int | None = None
     recipients: int | None = None
@@ -27,15 +27,19 @@ class Ok(Frame, tag="ok"):
     duplicate: bool = False  # this key was accepted before; this is its answer again
     full: list[str] | None = None  # recipients of a group send whose inbox has no room: they don't get it
     note: str | None = None  # something the sender may want to know; in words
-    # claim, renew
+    occurrences: int | None = None  # submit: this is an open task that was reported so often by now
+    # claim, claim_next, renew, progress, resume, park, check
     fence: int | None = None
     lease_s: float | None = None
+    park_until_at: int | None = None
+    state: State | None = None  # check
     # receipts
     deliveries: list[DeliveryState] | None = None
-    # agents: AgentCard; inbox, thread: StoredMessage; owed: OwedReply
+    # agents: AgentCard; inbox, thread, claim_next: StoredMessage; owed: OwedReply; tasks: Task
     items: list[Any] | None = None
     next: int | str | None = None  # pass it as `after`; absent at the end
-    # message: StoredMessage; why: Explanation
+    counts: dict[str, int] | None = None  # tasks: how many there are in each state that is not over, and buried
+    # message: StoredMessage; why: Explanation; task: Task
     item: Any = None
 
 
@@ -72,6 +76,8 @@ class Deliver(Frame, tag="deliver", rename={"sender": "from"}):
     supersedes: int | None = None  # the older message that this one replaces
     caused_by: int | None = None
     reply_by_at: int | None = None  # the sender is owed a reply by then
+    type: str | None = None
+    severity: Severity | None = None
 
 
 class Event(Frame, tag="event"):
@@ -94,3 +100,11 @@ class Event(Frame, tag="event"):
     by: int | None = None
     # owed, after register: what this agent owes and is owed
     items: list[OwedReply] | None = None
+    # task.<state>, task.progress, task.recur: `agent` did it (absent: the relay); claim.lost, claim.resumed: to who
+    # holds it
+    state: State | None = None
+    fence: int | None = None
+    lease_s: float | None = None
+    progress: float | None = None
+    note: str | None = None
+    occurrences: int | None = None

@@ -108,7 +108,17 @@ class NotHolder(RelayError):
 
 class NotClaimable(RelayError):
     code = "not_claimable"
-    meaning = "The message was not sent as claimable, or its work is over; detail.state says which."
+    meaning = "The message was not sent as claimable, or its work can't be had now; detail.state says why."
+
+
+class Finished(RelayError):
+    code = "finished"
+    meaning = "The work is over; detail.state says how it ended."
+
+
+class DependencyCycle(RelayError):
+    code = "dependency_cycle"
+    meaning = "The work would wait for itself; detail.cycle names the tasks that wait for each other."
 
 
 class Busy(RelayError):
@@ -150,7 +160,7 @@ class PointlessAck(RelayError):
 
 class Expired(RelayError):
     code = "expired"
-    meaning = "The message's time is over."
+    meaning = "The message's time is over; nobody claimed it before."
 
 
 class StorageFull(RelayError):
@@ -174,8 +184,8 @@ ERRORS: dict[str, type[RelayError]] = {
     kind.code: kind
     for kind in (
         BadFrame, BadRequest, UnknownOp, Unauthorized, Forbidden, NotRegistered, UnknownAgent, AmbiguousTarget,
-        UnknownMessage, KeyConflict, Claimed, StaleFence, NotHolder, NotClaimable, Busy, RateLimited, HopLimit,
-        Deadlock, InboxFull, TooLarge, PointlessAck, Expired, StorageFull, Unavailable, Internal,
+        UnknownMessage, KeyConflict, Claimed, StaleFence, NotHolder, NotClaimable, Finished, DependencyCycle, Busy,
+        RateLimited, HopLimit, Deadlock, InboxFull, TooLarge, PointlessAck, Expired, StorageFull, Unavailable, Internal,
     )
 }  # fmt: skip
 """Every code of the wire and its exception, in the order of the contract."""

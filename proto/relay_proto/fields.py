@@ -52,7 +52,15 @@ Status = Literal["online", "idle", "busy"]
 """What an agent says of itself; `stale` and `offline` are the relay's to say."""
 Presence = Literal["online", "idle", "busy", "stale", "offline"]
 Stage = Literal["queued", "pushed", "surfaced", "done", "nacked", "expired", "superseded", "dead"]
-EventKind = Literal["receipt", "presence"]
+State = Literal[
+    "ready", "delayed", "claimed", "working", "parked", "done", "failed", "canceled", "buried", "superseded"
+]
+"""Of work. The relay's claim.py says what leads where."""
+Needs = Literal["human", "input", "auth", "dependency"]
+Severity = Literal["info", "warning", "error", "critical"]
+Attempts = Annotated[int, Meta(ge=1, le=limits.ATTEMPTS_MAX)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+EventKind = Literal["receipt", "presence", "task", "tasks"]
 """Events that come only to who subscribed to them; the others come to whom they concern."""
 EventKinds = Annotated[list[EventKind], Meta(min_length=1, max_length=limits.EVENTS_MAX)]
 Body = str | bytes

@@ -1,7 +1,7 @@
 """Every frame of the wire as a typed struct, under one roof. The field names are the contract's.
 
-Where they stand: requests.py (what an agent sends), answers.py (what the relay sends), records.py (what lists are made
-of), fields.py (their types, with the limits).
+Where they stand: requests.py and work.py (what an agent sends), answers.py (what the relay sends), records.py (what
+lists are made of), fields.py (their types, with the limits).
 
 Rules
 - `op` is the tag; it is written by the codec and never a field here. Fields at their default are not sent.
@@ -20,8 +20,11 @@ from .fields import Body as Body
 from .fields import EventKind as EventKind
 from .fields import FieldRefused as FieldRefused
 from .fields import Intent as Intent
+from .fields import Needs as Needs
 from .fields import Presence as Presence
+from .fields import Severity as Severity
 from .fields import Stage as Stage
+from .fields import State as State
 from .fields import Status as Status
 from .fields import body_bytes as body_bytes
 from .records import AgentCard as AgentCard
@@ -30,13 +33,12 @@ from .records import Explanation as Explanation
 from .records import OwedReply as OwedReply
 from .records import ServerInfo as ServerInfo
 from .records import StoredMessage as StoredMessage
+from .records import Task as Task
+from .records import TaskEvent as TaskEvent
 from .records import WorkState as WorkState
 from .requests import Ack as Ack
 from .requests import Agents as Agents
 from .requests import Bye as Bye
-from .requests import Claim as Claim
-from .requests import Complete as Complete
-from .requests import Fail as Fail
 from .requests import Forgive as Forgive
 from .requests import GetMessage as GetMessage
 from .requests import Heartbeat as Heartbeat
@@ -45,8 +47,6 @@ from .requests import Nack as Nack
 from .requests import Owed as Owed
 from .requests import Receipts as Receipts
 from .requests import Register as Register
-from .requests import Release as Release
-from .requests import Renew as Renew
 from .requests import Send as Send
 from .requests import Subscribe as Subscribe
 from .requests import Thread as Thread
@@ -54,9 +54,27 @@ from .requests import Unsubscribe as Unsubscribe
 from .requests import Update as Update
 from .requests import Why as Why
 from .requests import Will as Will
+from .work import Cancel as Cancel
+from .work import Check as Check
+from .work import Claim as Claim
+from .work import ClaimNext as ClaimNext
+from .work import Complete as Complete
+from .work import Fail as Fail
+from .work import GetTask as GetTask
+from .work import Kick as Kick
+from .work import Park as Park
+from .work import Progress as Progress
+from .work import Release as Release
+from .work import Renew as Renew
+from .work import Resolve as Resolve
+from .work import Resume as Resume
+from .work import Submit as Submit
+from .work import Tasks as Tasks
 
 ClientFrame = (
-    Register | Update | Heartbeat | Bye | Send | Ack | Nack | Receipts | Claim | Renew | Release | Complete | Fail
-    | Agents | Inbox | GetMessage | Thread | Owed | Forgive | Why | Subscribe | Unsubscribe
+    Register | Update | Heartbeat | Bye | Send | Ack | Nack | Receipts
+    | Submit | Claim | ClaimNext | Renew | Progress | Park | Resume | Release | Complete | Fail | Cancel | Kick
+    | Resolve | Check | Tasks | GetTask | Agents | Inbox | GetMessage | Thread | Owed | Forgive | Why | Subscribe
+    | Unsubscribe
 )  # fmt: skip
 RelayFrame = Ok | Error | Deliver | Event | Bye

@@ -62,6 +62,17 @@ LEASE_S_DEFAULT: Final = 60.0
 LEASE_S_MIN: Final = 1.0
 """Shorter leases would expire within one stall of a laptop's scheduler."""
 LEASE_S_MAX: Final = 24 * 3600.0
+ATTEMPTS_DEFAULT: Final = 3
+ATTEMPTS_MAX: Final = 100
+"""Claims of one piece of work that may end in a failure or in silence; then it is buried."""
+CLAIMS_MAX: Final = 64
+"""Pieces of work claimed at once: what one turn of the relay does beside other things."""
+DEPENDENCIES_MAX: Final = 64
+"""Tasks that one task may wait for at once."""
+PARK_S_DEFAULT: Final = 24 * 3600.0
+PARK_S_MIN: Final = 1.0
+PARK_S_MAX: Final = 30 * 24 * 3600.0
+"""How long a claim may be parked: until someone is back from a holiday."""
 DELAY_S_MAX: Final = 30 * 24 * 3600.0
 """Longest delay of a send or a nack: as long as finished messages are kept."""
 

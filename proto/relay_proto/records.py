@@ -1,10 +1,10 @@
 """What lists and answers are made of. No frames: these stand inside one."""
 
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
-from .fields import Intent, Presence, Stage
+from .fields import Intent, Needs, Presence, Severity, Stage, State
 
 
 class AgentCard(Struct, kw_only=True, omit_defaults=True):
@@ -37,15 +37,71 @@ class DeliveryState(Struct, kw_only=True, omit_defaults=True):
 class WorkState(Struct, kw_only=True, omit_defaults=True):
     """The state of claimable work. `attempts` counts claims that were not given back gracefully."""
 
-    state: Literal["ready", "delayed", "claimed", "done", "failed", "buried"]
+    state: State
     fence: int
     attempts: int
+    attempts_max: int = 3
     holder: str | None = None
     lease_s: float | None = None
     lease_left_s: float | None = None
-    ready_at: int | None = None  # delayed: when it is offered again
+    ready_at: int | None = None  # delayed: when it is offered; absent while it waits for other tasks
+    needs: Needs | None = None  # parked: what for
+    park_until_at: int | None = None  # parked: until then at most
+    progress: float | None = None  # 0-1, as its holder said
+    note: str | None = None  # and in a line
     result: Any = None
     reason: str | None = None
+
+
+class TaskEvent(Struct, kw_only=True, omit_defaults=True):
+    """One line of the history of a task: what happened, and the state that it led to."""
+
+    at: int
+    event: str  # submit, recur, claim, progress, ..: the events of the relay's claim.py
+    state: State
+    agent: str | None = None  # who did it; absent: the relay itself
+    fence: int | None = None
+    note: str | None = None  # why, or how far
+
+
+class Task(Struct, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
+    """Claimable work as `tasks` and `task` show it; `task` adds body, result and history."""
+
+    message: int
+    sender: str
+    to: str
+    state: State
+    a2a: str  # the state in the words of A2A: submitted, working, input_required, ..
+    sent_at: int
+    changed_at: int
+    attempts: int
+    attempts_max: int
+    fence: int
+    thread: int
+    title: str | None = None
+    type: str | None = None
+    severity: Severity | None = None
+    source: str | None = None
+    dedupe_key: str | None = None
+    occurrences: int = 1  # how often it was reported
+    last_seen_at: int | None = None  # when it was reported last, if more than once
+    priority: int | None = None
+    channel: str | None = None
+    expires_at: int | None = None
+    holder: str | None = None  # who holds it, or held it when it ended
+    lease_left_s: float | None = None
+    ready_at: int | None = None
+    needs: Needs | None = None
+    park_until_at: int | None = None
+    progress: float | None = None
+    note: str | None = None  # the line of the last progress
+    progress_at: int | None = None
+    depends_on: list[int] = []
+    waiting_for: list[int] = []  # of these, what is not done yet
+    reason: str | None = None
+    body: Any = None
+    result: Any = None
+    history: list[TaskEvent] | None = None  # newest last
 
 
 class StoredMessage(Struct, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
@@ -70,6 +126,8 @@ class StoredMessage(Struct, kw_only=True, omit_defaults=True, rename={"sender": 
     supersedes: int | None = None
     caused_by: int | None = None
     reply_by_at: int | None = None
+    type: str | None = None
+    severity: Severity | None = None
     stage: Stage | None = None
     at: int | None = None
     attempt: int | None = None

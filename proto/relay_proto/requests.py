@@ -14,18 +14,17 @@ from .base import Frame, Request
 from .errors import BadRequest, Forbidden
 from .fields import (
     AgentId,
+    Attempts,
     ContentType,
     Credit,
     DelaySeconds,
     EventKinds,
-    Fence,
     FieldRefused,
     Headers,
     Instance,
     Intent,
     Key,
     Label,
-    LeaseSeconds,
     MachineName,
     MessageId,
     MetaMap,
@@ -38,6 +37,7 @@ from .fields import (
     Reason,
     RequestId,
     Seconds,
+    Severity,
     Status,
     Subject,
     TargetText,
@@ -141,6 +141,9 @@ class Send(Request, tag="send", rename={"sender": "from"}):
     delay_s: DelaySeconds | None = None  # delivered this long after it was accepted, not before
     priority: Priority | None = None  # 9 comes first among what is queued; absent counts as PRIORITY_DEFAULT
     claimable: bool = False  # work: exactly one recipient may claim it
+    attempts: Attempts | None = None  # claimable: claims that may end badly before it is buried
+    type: Name | None = None  # what kind of thing this is, for who sorts by it
+    severity: Severity | None = None
     offer_s: OfferSeconds | None = None  # any: only: neither acked nor claimed within this, another one gets it
     supersedes: MessageId | None = None  # one's own older message: not delivered any more where it is not yet
     expect_reply_s: Seconds | None = None  # a reply is owed by then; the relay says when it is not coming
@@ -158,6 +161,8 @@ class Send(Request, tag="send", rename={"sender": "from"}):
                 raise ValueError(
                     f"ttl_s is {self.ttl_s}; with delay_s {self.delay_s} it would be over before it is due"
                 )
+        if self.attempts is not None and not self.claimable:
+            raise ValueError(f"attempts is {self.attempts}; only claimable work is attempted")
         if self.expect_reply_s is not None:
             check_seconds("expect_reply_s", self.expect_reply_s, limits.SPAN_S_MIN, limits.REPLY_S_MAX)
 
@@ -184,49 +189,6 @@ class Receipts(Request, tag="receipts"):
     """How far one's message came at each recipient. The answer is `ok` with `deliveries`."""
 
     message: MessageId
-
-
-class Claim(Request, tag="claim"):
-    """Take claimable work. `ok` has the fence and the lease; else `claimed`, with who holds it."""
-
-    message: MessageId
-    lease_s: LeaseSeconds | None = None
-
-
-class Renew(Request, tag="renew"):
-    """One more full lease from now. Heartbeats and any other frame do this too."""
-
-    message: MessageId
-    fence: Fence
-    lease_s: LeaseSeconds | None = None
-
-
-class Release(Request, tag="release"):
-    """Give work back unfinished, at once and without burning an attempt."""
-
-    message: MessageId
-    fence: Fence
-
-
-class Complete(Request, tag="complete"):
-    """The work is done; `result` (str or bytes) is kept with it."""
-
-    message: MessageId
-    fence: Fence
-    result: Any = None
-
-    def __post_init__(self) -> None:
-        if self.result is not None:
-            check_opaque("result", self.result, limits.RESULT_BYTES_MAX)
-
-
-class Fail(Request, tag="fail"):
-    """The work failed. With retry (the default) it is offered again after a backoff, until its attempts are used up."""
-
-    message: MessageId
-    fence: Fence
-    reason: Reason = ""
-    retry: bool = True
 
 
 class Agents(Request, tag="agents"):
