@@ -26,7 +26,7 @@ from .housekeeping import heard_again, start
 from .leases import Lease, Leases
 from .news import presence
 from .quota import Limits, Rates, Rooms
-from .sending import send
+from .sending import begin_wait, send
 from .session import REFILL_BYTES_MAX, Session
 from .store import interface as ask
 from .waits import Waits
@@ -112,7 +112,7 @@ class Broker:
         for claim in snapshot.claims:
             self.leases.hold(claim.message, claim.agent, claim.epoch, claim.fence, claim.lease_s, now)
         for asked in snapshot.asks:
-            self.waits.add(asked.asker, asked.on, asked.message)
+            begin_wait(self, asked.asker, asked.on, self.directory.monotonic(asked.reply_by_at), asked.message)
         self.wake_at(snapshot.due_at, now, now_ms)
         start(self, now)
 

@@ -5,6 +5,7 @@ a blocking ask would close a ring. What is refused here is refused for good only
 a send that is repeated gets its first answer, whatever the present says.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from relay_proto import frames as wire
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 WAITS_MAX: Final = 64
 """Open blocking asks of one agent that are looked at for rings. An agent is blocked by one, or by a few at once."""
 WAIT_SLACK_S: Final = 60.0
+"""How long after its end a wait is forgotten, if nobody told of its end."""
 RING_SHOWN_MAX: Final = 32
 """Agents of a ring that are named."""
 
@@ -176,15 +178,21 @@ def _expect_reply(broker: "Broker", command: ask.PutMessage, now: float) -> None
     command.waits, command.epoch = True, session.epoch
     if not names:
         return  # nobody to wait for; or a thread, of which only the store knows who takes part
-    wait = broker.waits.add(command.sender, names)
+    assert frame.expect_reply_s is not None
+    wait = begin_wait(broker, command.sender, names, now + frame.expect_reply_s, None)
     ring = broker.waits.ring_of(wait)
     if ring is not None:
         broker.waits.remove(wait)
         raise deadlock(ring, wait)
     command.wait = wait
-    assert frame.expect_reply_s is not None
+
+
+def begin_wait(broker: "Broker", asker: str, on: Iterable[str], ends_at: float, message: int | None) -> Wait:
+    """`asker` is blocked until one of `on` replies, or until `ends_at`; monotonic seconds."""
+    wait = broker.waits.add(asker, on, message)
     # Its end is told by the store; this is for one whose owed reply ended in a way that nobody was told of.
-    broker.deadlines.add(now + frame.expect_reply_s + WAIT_SLACK_S, _forget, (broker, wait))
+    broker.deadlines.add(ends_at + WAIT_SLACK_S, _forget, (broker, wait))
+    return wait
 
 
 def _forget(over: "tuple[Broker, Wait]", now: float) -> None:

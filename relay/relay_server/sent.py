@@ -10,7 +10,7 @@ from relay_proto.targets import parse_target
 
 from . import news
 from .broker import Broker
-from .sending import take_back
+from .sending import begin_wait, take_back
 from .store import interface as ask
 
 FULL_SHOWN_MAX: Final = 100
@@ -99,7 +99,9 @@ def _wait(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, extr
         if extras.full and extras.names is not None:
             broker.waits.narrow(outcome.message, extras.names)
     elif extras.names and asker.epoch == command.epoch and not asker.said_bye:
-        broker.waits.add(command.sender, extras.names, outcome.message)  # only the store knew who a thread means
+        assert extras.reply_by_at is not None
+        ends_at = broker.directory.monotonic(extras.reply_by_at)
+        begin_wait(broker, command.sender, extras.names, ends_at, outcome.message)  # only the store knew who that is
     news.break_ring(broker, outcome.message, now_ms)
 
 

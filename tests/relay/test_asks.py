@@ -23,6 +23,7 @@ from relay_proto.frames import (
 )
 from relay_server.presence import STALE_S
 from relay_server.quota import Limits
+from relay_server.sending import WAIT_SLACK_S
 from relay_server.session import Session
 from relay_server.waits import Wait
 from tests.relay.desk import START_MS, Desk, kinds
@@ -783,6 +784,22 @@ async def test_who_comes_while_another_holds_the_work_owes_nothing_until_it_is_g
     await desk.say(ben, Release(id=5, message=message, fence=1))
     assert await owed(desk, cyd) == [f"{message}: cyd -> ada"]
     assert waiting(desk) == {"ada": ["ben", "cyd"]}
+
+
+@pytest.mark.parametrize("to", ["ben", "thread:1"])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_wait_whose_end_nobody_tells_is_forgotten(desk: Desk, to: str, restarted: bool) -> None:
+    ada, ben = await desk.agent("ada"), await desk.agent("ben")
+    await desk.say(ben, Send(id=1, to="ada", body="a thread"))
+    await ask(desk, ada, to)
+    if restarted:
+        await desk.restart(down_s=5)
+    desk.now = 60 + WAIT_SLACK_S - 1
+    desk.deadlines.run(desk.now)  # and the store is not asked
+    assert waiting(desk) == {"ada": ["ben"]}
+    desk.now += 1
+    desk.deadlines.run(desk.now)
+    assert waiting(desk) == {}
 
 
 # -- replies that turn out to end nothing ----------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def check_sessions(fleet: Fleet) -> None:
 def check_asks(fleet: Fleet) -> None:
     """Who waits for whom is in memory as it stands in the store, and nobody owes what it said it would not answer."""
     kept: dict[int, tuple[str, set[str]]] = {}
-    for message, asker, agent in fleet.rows(queries.blocking_asks):
+    for message, asker, agent, _ in fleet.rows(queries.blocking_asks):
         kept.setdefault(message, (asker, set()))[1].add(agent)
     waits = fleet.desk.broker.waits._by_message
     known = {message: (wait.asker, wait.on) for message, wait in waits.items()}

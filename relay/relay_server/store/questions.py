@@ -165,6 +165,7 @@ class OpenAsk(Struct):
     message: int
     asker: str
     on: list[str]
+    reply_by_at: int
 
 
 class Snapshot(Struct):

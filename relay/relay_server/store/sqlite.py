@@ -328,8 +328,8 @@ def _answer_all(connection: sqlite3.Connection, questions: Sequence[Question]) -
 
 def _open_asks(connection: sqlite3.Connection) -> list[OpenAsk]:
     found: dict[int, OpenAsk] = {}
-    for message, asker, agent in connection.execute(queries.blocking_asks):
-        found.setdefault(message, OpenAsk(message, asker, [])).on.append(agent)
+    for message, asker, agent, reply_by_at in connection.execute(queries.blocking_asks):
+        found.setdefault(message, OpenAsk(message, asker, [], reply_by_at)).on.append(agent)
     return list(found.values())
 
 
