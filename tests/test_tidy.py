@@ -23,8 +23,8 @@ POLICY = {
 DESK = {
     f"relay_server.{name}"
     for name in (
-        "answers", "broker", "housekeeping", "listing", "news", "post", "sending", "sent", "session", "standing", "why",
-        "why_delivery", "why_work", "words",
+        "answers", "asking", "broker", "housekeeping", "listing", "news", "post", "sending", "sent", "session",
+        "standing", "why", "why_delivery", "why_work", "words", "working",
     )
 }  # fmt: skip
 INTERFACE = "relay_server.store.interface"
@@ -47,9 +47,11 @@ COVERED_BY = {
     "relay_proto.version": ("tests/relay/test_wire.py", "one line; register's answer shows it"),
     "relay_server.__main__": ("tests/daemon.py", "two lines; every daemon of the tests starts through it"),
     "relay_server.answers": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
+    "relay_server.asking": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
     "relay_server.exits": ("tests/relay/test_server.py", "constants; the exit statuses are tested with the process"),
     "relay_server.post": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
     "relay_server.sent": ("tests/relay/test_sending.py", "the way back of each send; its cost is in test_cost.py"),
+    "relay_server.working": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
     "relay_server.http.app": ("tests/relay/test_server.py", "tested with the process"),
     "relay_server.store.interface": (
         "tests/relay/store/test_sqlite.py",

@@ -8,7 +8,8 @@ from relay_proto.codec import encode_frame
 from relay_proto.errors import RelayError, TooLarge
 
 from . import news
-from .broker import PAGE_BYTES_MAX, Broker
+from .asking import PAGE_BYTES_MAX
+from .broker import Broker
 from .listing import agents_page
 from .session import Session
 from .store import interface as ask

@@ -19,6 +19,7 @@ from relay_proto.codec import Refusal
 from relay_proto.errors import BadRequest, CloseCode, Forbidden, NotRegistered, RelayError, Unauthorized
 from relay_proto.version import __version__
 
+from . import asking, working
 from .access import token_matches
 from .deadlines import Deadlines
 from .directory import COMPARISONS_MAX, Directory
@@ -30,9 +31,6 @@ from .sending import begin_wait, send
 from .session import REFILL_BYTES_MAX, Session
 from .store import interface as ask
 from .waits import Waits
-
-PAGE_BYTES_MAX: Final = limits.MESSAGE_BYTES_MAX - 4096
-"""What the items of a page may take of one WebSocket message."""
 
 WAKE_S_MAX: Final = 60.0
 """The longest sleep until something is due: after a jump of the wall clock it is late by no more than this."""
@@ -76,20 +74,20 @@ class Broker:
             wire.Ack: self._ack,
             wire.Nack: self._nack,
             wire.Heartbeat: self._heartbeat,
-            wire.Claim: self._claim,
-            wire.Renew: self._renew,
-            wire.Release: self._release,
-            wire.Complete: self._complete,
-            wire.Fail: self._fail,
+            wire.Claim: functools.partial(working.claim, self),
+            wire.Renew: functools.partial(working.renew, self),
+            wire.Release: functools.partial(working.release, self),
+            wire.Complete: functools.partial(working.complete, self),
+            wire.Fail: functools.partial(working.fail, self),
             wire.Update: self._update,
-            wire.Agents: self._agents,
-            wire.Inbox: self._inbox,
-            wire.GetMessage: self._message,
-            wire.Receipts: self._receipts,
-            wire.Thread: self._thread,
-            wire.Owed: self._owed,
+            wire.Agents: functools.partial(asking.agents, self),
+            wire.Inbox: functools.partial(asking.inbox, self),
+            wire.GetMessage: functools.partial(asking.message, self),
+            wire.Receipts: functools.partial(asking.receipts, self),
+            wire.Thread: functools.partial(asking.thread, self),
+            wire.Owed: functools.partial(asking.owed, self),
             wire.Forgive: self._forgive,
-            wire.Why: self._why,
+            wire.Why: functools.partial(asking.why, self),
             wire.Subscribe: self._subscribe,
             wire.Unsubscribe: self._subscribe,
             wire.Bye: self._bye,
@@ -184,6 +182,10 @@ class Broker:
         self.refuse(session, re, error)
         session.close = (close_code, error.code)
 
+    def look_up(self, question: ask.Question) -> None:
+        """It is answered after the commands that came before it, so that who asks sees what it just did."""
+        self.questions.append((self._taken + len(self.commands), question))
+
     def _open(self, session: Session, frame: Any) -> None:
         if type(frame) is not wire.Register:
             re = getattr(frame, "id", None)
@@ -234,64 +236,14 @@ class Broker:
         if frame.id is not None:
             self.answer(session, wire.Ok(re=frame.id))
 
-    def _claim(self, session: Session, agent: str, frame: wire.Claim, now: float) -> None:
-        lease_s = limits.LEASE_S_DEFAULT if frame.lease_s is None else float(frame.lease_s)
-        self.commands.append(ask.ClaimWork(session, frame.id, agent, session.epoch, frame.message, lease_s))
-
-    def _renew(self, session: Session, agent: str, frame: wire.Renew, now: float) -> None:
-        lease_s = None if frame.lease_s is None else float(frame.lease_s)
-        self.commands.append(
-            ask.RenewWork(session, frame.id, agent, session.epoch, frame.message, frame.fence, lease_s)
-        )
-
-    def _release(self, session: Session, agent: str, frame: wire.Release, now: float) -> None:
-        self.commands.append(ask.ReleaseWork(session, frame.id, agent, frame.message, frame.fence))
-
-    def _complete(self, session: Session, agent: str, frame: wire.Complete, now: float) -> None:
-        self.commands.append(ask.CompleteWork(session, frame.id, agent, frame.message, frame.fence, frame.result))
-
-    def _fail(self, session: Session, agent: str, frame: wire.Fail, now: float) -> None:
-        self.commands.append(
-            ask.FailWork(session, frame.id, agent, frame.message, frame.fence, frame.reason, frame.retry)
-        )
-
     def _update(self, session: Session, agent: str, frame: wire.Update, now: float) -> None:
         self.commands.append(ask.ChangeAgent(session, frame.id, agent, frame))
-
-    def _inbox(self, session: Session, agent: str, frame: wire.Inbox, now: float) -> None:
-        self._ask(
-            ask.InboxPage(
-                session, frame.id, frame.agent or agent, frame.limit, frame.after or 0, frame.channel, frame.unread,
-                PAGE_BYTES_MAX,
-            )
-        )  # fmt: skip
-
-    def _message(self, session: Session, agent: str, frame: wire.GetMessage, now: float) -> None:
-        self._ask(ask.OneMessage(session, frame.id, frame.message))
-
-    def _receipts(self, session: Session, agent: str, frame: wire.Receipts, now: float) -> None:
-        self._ask(ask.DeliveriesOf(session, frame.id, frame.message))
-
-    def _agents(self, session: Session, agent: str, frame: wire.Agents, now: float) -> None:
-        self._ask(ask.AgentsPage(session, frame.id, frame))
-
-    def _thread(self, session: Session, agent: str, frame: wire.Thread, now: float) -> None:
-        self._ask(ask.ThreadPage(session, frame.id, frame.thread, frame.limit, frame.after or 0, PAGE_BYTES_MAX))
-
-    def _owed(self, session: Session, agent: str, frame: wire.Owed, now: float) -> None:
-        self._ask(ask.OwedList(session, frame.id, frame.agent or agent))
 
     def _forgive(self, session: Session, agent: str, frame: wire.Forgive, now: float) -> None:
         wait = self.waits.of(frame.message)
         if wait is not None and wait.asker == agent:
             self.waits.remove(wait)  # at once: what the others ask behind this closes no ring
         self.commands.append(ask.ForgiveAsk(session, frame.id, frame.message, agent))
-
-    def _why(self, session: Session, agent: str, frame: wire.Why, now: float) -> None:
-        if frame.message is not None:
-            self._ask(ask.FactsOfMessage(session, frame.id, frame.message))
-        elif frame.agent is not None:
-            self._ask(ask.FactsOfAgent(session, frame.id, frame.agent))
 
     def _subscribe(self, session: Session, agent: str, frame: wire.Subscribe | wire.Unsubscribe, now: float) -> None:
         if isinstance(frame, wire.Subscribe):
@@ -374,9 +326,6 @@ class Broker:
             self.waits.drop(agent)
         self.commands.append(ask.LeaveAgent(None, None, agent, session.epoch, list(session.unacked), left))
         session.unacked.clear()
-
-    def _ask(self, question: ask.Question) -> None:
-        self.questions.append((self._taken + len(self.commands), question))
 
 
 def _not_for_visitors(frame: Any) -> Forbidden:
