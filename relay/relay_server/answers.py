@@ -32,7 +32,7 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
                     broker.refuse(session, question.re, unknown_agent(broker.directory, "agent", question.agent))
                     continue
                 for item in found.items:
-                    if item.stage == "queued" and _is_pushed(broker, question.agent, item.message):
+                    if item.stage == "queued" and broker.has_pushed(question.agent, item.message):
                         item.stage = "pushed"
                 frame = wire.Ok(re=question.re, items=found.items, next=found.next)
             case ask.Page():
@@ -94,11 +94,5 @@ def _answer(broker: Broker, session: Session, frame: wire.Ok) -> None:
 
 def _mark_pushed(broker: Broker, message: int, states: Sequence[wire.DeliveryState]) -> None:
     for state in states:
-        if state.stage == "queued" and _is_pushed(broker, state.agent, message):
+        if state.stage == "queued" and broker.has_pushed(state.agent, message):
             state.stage = "pushed"
-
-
-def _is_pushed(broker: Broker, agent: str, message: int) -> bool:
-    """`pushed` is memory's to say: the store only knows that it is queued."""
-    session = broker.sessions.get(agent)
-    return session is not None and message in session.unacked

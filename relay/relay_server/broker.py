@@ -284,6 +284,11 @@ class Broker:
         room = session.credit - len(session.unacked)
         self.commands.append(ask.Refill(session, None, session.agent, after, holding, room, REFILL_BYTES_MAX, ranked))
 
+    def rescan(self, session: Session) -> None:
+        """Something came back below what was pushed last, or is new to it: refill from the start of its inbox."""
+        session.lagging = session.rescan = True
+        self.refill(session)
+
     def wake_at(self, due_at: int | None, now: float, now_ms: int) -> None:
         """Something waits until `due_at` (ms since 1970): ripen then, unless an earlier wake is on its way.
 
@@ -301,6 +306,11 @@ class Broker:
 
     def _on_silence(self, lease: Lease) -> None:
         self.commands.append(ask.ExpireWork(None, None, lease.message, lease.fence, lease.epoch))
+
+    def has_pushed(self, agent: str, message: int) -> bool:
+        """`pushed` is memory's to say: it was given to the agent's session, which has not acked it."""
+        session = self.sessions.get(agent)
+        return session is not None and message in session.unacked
 
     def keep_promise(self, agent: str) -> None:
         """What it was chosen for is settled: it counts among its deliveries now, or came to nothing."""

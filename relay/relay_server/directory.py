@@ -73,23 +73,6 @@ class Agent:
     def presence(self, now: float) -> Presence:
         return presence(self.connected, self.status, self.seen_at, self.left, now)
 
-    def card(self, now: float, clock_offset_ms: float) -> AgentCard:
-        """The agent as the `agents` op shows it."""
-        return AgentCard(
-            agent=self.agent,
-            status=self.presence(now),
-            epoch=self.epoch,
-            last_seen_at=int(self.heard_at * 1000 + clock_offset_ms),
-            reason=presence_reason(self.connected, self.heard_at, self.left, self.said_bye, now),
-            label=self.label,
-            tags=list(self.tags),
-            caps=list(self.caps),
-            channels=list(self.channels),
-            machine=self.machine,
-            meta=self.meta or {},
-            load=self.load,
-        )
-
     def __repr__(self) -> str:
         return f"Agent({self.agent!r}, epoch={self.epoch}, connected={self.connected})"
 
@@ -125,6 +108,27 @@ class Directory:
     def monotonic(self, at: int) -> float:
         """A time in ms since 1970 on the monotonic clock, seconds."""
         return (at - self.clock_offset_ms) / 1000
+
+    def wall_ms(self, at: float) -> int:
+        """A time on the monotonic clock, seconds, in ms since 1970."""
+        return int(at * 1000 + self.clock_offset_ms)
+
+    def card(self, agent: Agent, now: float) -> AgentCard:
+        """An agent as the `agents` op shows it."""
+        return AgentCard(
+            agent=agent.agent,
+            status=agent.presence(now),
+            epoch=agent.epoch,
+            last_seen_at=self.wall_ms(agent.heard_at),
+            reason=presence_reason(agent.connected, agent.heard_at, agent.left, agent.said_bye, now),
+            label=agent.label,
+            tags=list(agent.tags),
+            caps=list(agent.caps),
+            channels=list(agent.channels),
+            machine=agent.machine,
+            meta=agent.meta or {},
+            load=agent.load,
+        )
 
     def get(self, agent: str) -> Agent | None:
         return self.agents.get(agent)

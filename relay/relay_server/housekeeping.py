@@ -125,7 +125,7 @@ def _sweep(broker: "Broker", now: float) -> float:
 def _prune(broker: "Broker", now: float) -> float:
     away = [agent.agent for agent in broker.directory.agents.values() if not agent.visitor and _is_away(agent, now)]
     if away:
-        before_at = int((now - PRUNE_S) * 1000 + broker.directory.clock_offset_ms)
+        before_at = broker.directory.wall_ms(now - PRUNE_S)
         broker.commands.append(ask.Prune(None, None, away, before_at))
     return now + SWEEP_S
 
@@ -148,7 +148,7 @@ def _reap_from_the_start(broker: "Broker", now: float) -> None:
 
 def _reap_on(walk: "tuple[Broker, int]", now: float) -> None:
     broker, after = walk
-    before_at = int((now - RETENTION_S) * 1000 + broker.directory.clock_offset_ms)
+    before_at = broker.directory.wall_ms(now - RETENTION_S)
     broker.commands.append(ask.Reap(None, None, after, before_at, REAP_MESSAGES_MAX))
 
 

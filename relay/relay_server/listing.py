@@ -19,7 +19,7 @@ def agents_page(directory: Directory, frame: Agents, now: float, bytes_max: int)
         agent = directory.agents[name]
         if not _passes(agent, frame, now):
             continue
-        card = agent.card(now, directory.clock_offset_ms)
+        card = directory.card(agent, now)
         size += len(encode_frame(card))
         if cards and (len(cards) >= frame.limit or size > bytes_max):
             return cards, cards[-1].agent

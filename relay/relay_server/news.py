@@ -26,7 +26,7 @@ def tell(broker: "Broker", agent: str, event: wire.Event) -> None:
         broker.speaking.append(session)
 
 
-def moved(broker: "Broker", moves: Iterable[ask.Moved], now: float, now_ms: int, by: int | None = None) -> None:
+def moved(broker: "Broker", moves: Iterable[ask.Moved], now_ms: int, by: int | None = None) -> None:
     """Deliveries came to another stage. `by`: the newer message that superseded them."""
     for move in moves:
         if move.stage in ("superseded", "expired") or by is not None:
@@ -86,9 +86,10 @@ def presence(broker: "Broker", agent: str, now: float) -> None:
     """What an agent is now, to everyone who watches."""
     if not broker.presence_watchers:
         return
-    card = broker.directory.agents[agent].card(now, broker.directory.clock_offset_ms)
-    at = int(now * 1000 + broker.directory.clock_offset_ms)
-    event = wire.Event(event="presence", at=at, agent=agent, status=card.status, reason=card.reason)
+    card = broker.directory.card(broker.directory.agents[agent], now)
+    event = wire.Event(
+        event="presence", at=broker.directory.wall_ms(now), agent=agent, status=card.status, reason=card.reason
+    )
     for session in broker.presence_watchers:
         session.say(event)
         broker.speaking.append(session)
@@ -100,8 +101,7 @@ def presence(broker: "Broker", agent: str, now: float) -> None:
 def complete(broker: "Broker", owed: list[wire.OwedReply], now: float) -> list[wire.OwedReply]:
     """Add what only memory knows: whether it is pushed, and what the one who owes is doing."""
     for item in owed:
-        session = broker.sessions.get(item.agent)
-        if item.stage == "queued" and session is not None and item.message in session.unacked:
+        if item.stage == "queued" and broker.has_pushed(item.agent, item.message):
             item.stage = "pushed"
         known = broker.directory.get(item.agent)
         item.status = known.presence(now) if known is not None else "offline"
@@ -126,7 +126,7 @@ def _about_reply(broker: "Broker", kind: str, item: wire.OwedReply, now_ms: int)
     known = broker.directory.get(item.agent)
     heard_at = None
     if known is not None and item.status in ("stale", "offline") and known.heard_at > float("-inf"):
-        heard_at = int(known.heard_at * 1000 + broker.directory.clock_offset_ms)
+        heard_at = broker.directory.wall_ms(known.heard_at)
     return wire.Event(
         event=kind, at=now_ms, message=item.message, agent=item.agent, stage=item.stage, stage_at=item.stage_at,
         status=item.status, status_at=heard_at, reply_by_at=item.reply_by_at,

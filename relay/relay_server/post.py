@@ -19,7 +19,7 @@ from relay_proto.errors import Claimed, CloseCode, RelayError
 from . import housekeeping, news, sent
 from .broker import SERVER, Broker
 from .quota import Limits
-from .session import Session
+from .session import Session, is_ranked
 from .store import interface as ask
 from .target import changes_address
 
@@ -74,8 +74,7 @@ def _refused(broker: Broker, command: ask.Command, error: RelayError, now: float
         command.origin.close = (CloseCode.RESTART, error.code)
     elif isinstance(command, (ask.AckMessages, ask.NackMessage)) and error.retryable:
         # It counts as open still: it is pushed again, and then acked again.
-        command.origin.lagging = command.origin.rescan = True
-        broker.refill(command.origin)
+        broker.rescan(command.origin)
     broker.refuse(command.origin, command.re, error)
 
 
@@ -111,7 +110,7 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
     session.idle_at = now
     broker.wake_at(outcome.due_at, now, now_ms)
     _welcome(broker, session, frame, outcome, now)
-    news.moved(broker, outcome.moved, now, now_ms)
+    news.moved(broker, outcome.moved, now_ms)
     news.owed(broker, session, outcome.owed, now, now_ms)
     news.presence(broker, frame.agent, now)
     housekeeping.watch_voice(broker, session, frame.agent, now)
@@ -152,7 +151,7 @@ def _acked(broker: Broker, command: ask.AckMessages, outcome: ask.Acked, now: fl
     if outcome.count:
         broker.rooms.acked(command.agent, outcome.count)
     if outcome.moved:
-        news.moved(broker, outcome.moved, now, now_ms)
+        news.moved(broker, outcome.moved, now_ms)
     broker.wake_at(outcome.due_at, now, now_ms)
     if outcome.error is not None:
         broker.refuse(command.origin, command.re, outcome.error)
@@ -167,18 +166,16 @@ def _filled(broker: Broker, command: ask.Refill, outcome: ask.Filled, now: float
         return
     behind = command.after
     for frame in outcome.deliveries:
-        ranked = frame.priority is not None and frame.priority != limits.PRIORITY_DEFAULT
+        ranked = is_ranked(frame.priority)
         if not ranked:
             behind = frame.message
+        session.push(frame.message, encode_frame(frame), ranked)
+        if broker.receipt_watchers:
+            news.receipt(broker, frame.sender, frame.message, command.agent, "pushed", now_ms)
     if outcome.more:
         session.ranked = session.ranked or command.ranked
         # It ran out of credit below what was pushed before: the next one starts there again.
         session.rescan = session.rescan or behind < session.pushed_to
-    for frame in outcome.deliveries:
-        ranked = frame.priority is not None and frame.priority != limits.PRIORITY_DEFAULT
-        session.push(frame.message, encode_frame(frame), ranked)
-        if broker.receipt_watchers:
-            news.receipt(broker, frame.sender, frame.message, command.agent, "pushed", now_ms)
     session.lagging = outcome.more or session.rescan or session.ranked
     if outcome.deliveries:
         broker.speaking.append(session)
@@ -199,7 +196,7 @@ def _claimed(broker: Broker, command: Any, outcome: ask.WorkClaimed, now: float,
             broker.refill(session)
     if isinstance(command, ask.ClaimWork):
         broker.wake_at(outcome.due_at, now, now_ms)
-        news.moved(broker, outcome.moved, now, now_ms)
+        news.moved(broker, outcome.moved, now_ms)
         broker.rates.progress(command.agent, now)
         if broker.waits.of(outcome.message) is not None:
             broker.waits.narrow(outcome.message, [command.agent])
@@ -222,7 +219,7 @@ def _returned(broker: Broker, command: ask.Command, outcome: ask.Returned, now: 
     if isinstance(command, ask.FailWork) and outcome.due_at is not None:
         command.origin.unacked.discard(command.message)  # it knows that it has it no more
         broker.refill(command.origin)
-    news.moved(broker, outcome.moved, now, now_ms)
+    news.moved(broker, outcome.moved, now_ms)
     if isinstance(command, (ask.CompleteWork, ask.FailWork)):
         broker.rates.progress(command.agent, now)
     if isinstance(command, ask.LeaveAgent) and not broker.directory.agents[command.agent].connected:
@@ -239,19 +236,17 @@ def _passed_on(broker: Broker, command: ask.PassOn) -> None:
     session = broker.sessions.get(command.agent)
     if session is not None and command.message not in session.unacked:
         # It had been given back by the only one there is: that one gets it again.
-        session.lagging = session.rescan = session.ranked = True
-        broker.refill(session)
+        broker.rescan(session)
 
 
 def _ripened(broker: Broker, command: ask.Command, outcome: ask.Ripened, now: float, now_ms: int) -> None:
     for name in outcome.agents:
         session = broker.sessions.get(name)
         if session is not None:
-            session.lagging = session.rescan = session.ranked = True
-            broker.refill(session)
+            broker.rescan(session)
     for offer in outcome.offers:
         _offer(broker, offer, now_ms)
-    news.moved(broker, outcome.moved, now, now_ms)
+    news.moved(broker, outcome.moved, now_ms)
     news.overdue(broker, outcome.overdue, now, now_ms)
     for lapsed in outcome.lapsed:
         housekeeping.pass_on(broker, lapsed, now)
@@ -291,7 +286,7 @@ def _offer(broker: Broker, offer: ask.Offered, now_ms: int) -> None:
                 news.receipt(broker, offer.delivery.sender, offer.message, name, "pushed", now_ms)
         else:
             # Its id is lower than what was pushed since: a refill that goes on behind that would not find it.
-            session.rescan = session.ranked = True
+            session.rescan = True
 
 
 def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, now_ms: int) -> None:
@@ -329,8 +324,7 @@ def _apply_change(broker: Broker, command: ask.ChangeAgent, now: float) -> None:
     session = broker.sessions.get(command.agent)
     if session is not None and changes_address(frame):
         # There may be work for what it can do now.
-        session.lagging = session.rescan = session.ranked = True
-        broker.refill(session)
+        broker.rescan(session)
 
 
 _SETTLE: Final[dict[type[Any], Callable[..., None]]] = {

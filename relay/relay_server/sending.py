@@ -76,7 +76,7 @@ def send_will(broker: "Broker", agent: str, now: float) -> None:
     will, known.will = known.will, None
     if will is None:
         return
-    key = f"will/{known.epoch}/{int(known.heard_at * 1000 + broker.directory.clock_offset_ms)}"
+    key = f"will/{known.epoch}/{broker.directory.wall_ms(known.heard_at)}"
     frame = wire.Send(id=0, to=will.to, body=will.body, subject=will.subject, channel=will.channel, key=key)
     command = ask.PutMessage(None, None, agent, frame, [], 0, is_will=True)
     try:

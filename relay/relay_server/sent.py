@@ -3,7 +3,6 @@
 from typing import Final
 
 from relay_proto import frames as wire
-from relay_proto import limits
 from relay_proto.codec import encode_frame
 from relay_proto.errors import RelayError
 from relay_proto.targets import parse_target
@@ -11,6 +10,7 @@ from relay_proto.targets import parse_target
 from . import news
 from .broker import Broker
 from .sending import begin_wait, take_back
+from .session import is_ranked
 from .store import interface as ask
 
 FULL_SHOWN_MAX: Final = 100
@@ -53,8 +53,7 @@ def message_put(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut
 def _push(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut, names: list[str]) -> None:
     """To whoever is connected and has credit; encoded once, however many they are."""
     encoded: bytes | None = None
-    priority, sessions = command.frame.priority, broker.sessions
-    ranked = priority is not None and priority != limits.PRIORITY_DEFAULT
+    ranked, sessions = is_ranked(command.frame.priority), broker.sessions
     for name in names:
         session = sessions.get(name)
         if session is None:
@@ -86,7 +85,7 @@ def _look_at_extras(
     if older is not None:
         if (withdrawn := broker.waits.of(older)) is not None:
             broker.waits.remove(withdrawn)
-        news.moved(broker, extras.moved, now, now_ms, by=outcome.message)
+        news.moved(broker, extras.moved, now_ms, by=outcome.message)
     if command.waits:
         _wait(broker, command, outcome, extras, now_ms)
 

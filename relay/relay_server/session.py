@@ -14,10 +14,15 @@ The credit window
 from typing import Any, Final
 
 from relay_proto.codec import encode_frame
-from relay_proto.limits import CREDIT_DEFAULT
+from relay_proto.limits import CREDIT_DEFAULT, PRIORITY_DEFAULT
 
 REFILL_BYTES_MAX: Final = 1024 * 1024
 """Bodies fetched in one refill. A window of the largest bodies is filled in several rounds."""
+
+
+def is_ranked(priority: int | None) -> bool:
+    """It has another priority than the default: it does not stand in the order of ids."""
+    return priority is not None and priority != PRIORITY_DEFAULT
 
 
 class Session:

@@ -30,7 +30,7 @@ class Story:
     def __init__(self, broker: "Broker", now: float) -> None:
         self.broker = broker
         self.now = now
-        self.now_ms = int(now * 1000 + broker.directory.clock_offset_ms)
+        self.now_ms = broker.directory.wall_ms(now)
         self.sentences: list[str] = []
         self.facts: dict[str, Any] = {}
         self.since_at: int | None = None
@@ -125,7 +125,7 @@ class Story:
         """When it was last heard of, ms since 1970; None: never, as far as is known."""
         if agent.heard_at == float("-inf"):
             return None
-        return int(agent.heard_at * 1000 + self.broker.directory.clock_offset_ms)
+        return self.broker.directory.wall_ms(agent.heard_at)
 
     def _state(self, known: Agent) -> str:
         presence = known.presence(self.now)
@@ -148,12 +148,7 @@ class Story:
         since = words.since(oldest.at, self.now_ms)
         if oldest.stage == "surfaced":
             return f"surfaced {since}"
-        return f"there {since} and {'not surfaced' if self.has(agent, oldest.message) else 'not pushed'}"
-
-    def has(self, agent: str, message: int) -> bool:
-        """It was pushed to the agent's session, which has not acked it."""
-        session = self.broker.sessions.get(agent)
-        return session is not None and message in session.unacked
+        return f"there {since} and {'not surfaced' if self.broker.has_pushed(agent, oldest.message) else 'not pushed'}"
 
     def window_of(self, agent: str) -> str | None:
         """What keeps the relay from pushing to an agent that is connected, as a clause; None: nothing."""

@@ -109,7 +109,7 @@ def _tell_inbox(story: Story, agent: str, facts: ask.AgentFacts) -> None:
         story.facts.update({"unacked": len(session.unacked), "credit": session.credit})
     if oldest is None:
         return
-    stage = "pushed" if story.has(agent, oldest.message) and oldest.stage == "queued" else oldest.stage
+    stage = "pushed" if story.broker.has_pushed(agent, oldest.message) and oldest.stage == "queued" else oldest.stage
     story.facts.update({"oldest_message": oldest.message, "oldest_stage": stage, "oldest_at": oldest.at})
     story.waits_since(oldest.at)
     later = oldest.due_at is not None and oldest.due_at > story.now_ms

@@ -91,4 +91,5 @@ def test_a_card_shows_when_the_agent_was_last_heard() -> None:
     directory.clock_offset_ms = 1_000_000.0
     agent.heard_at = directory.monotonic(1_005_000)
     assert agent.heard_at == 5.0
-    assert agent.card(6.0, directory.clock_offset_ms).last_seen_at == 1_005_000
+    assert directory.wall_ms(5.0) == 1_005_000
+    assert directory.card(agent, 6.0).last_seen_at == 1_005_000

@@ -1,6 +1,6 @@
 """session.py: the credit window."""
 
-from relay_server.session import Session
+from relay_server.session import Session, is_ranked
 
 
 def ready(credit: int) -> Session:
@@ -48,6 +48,10 @@ def test_pushed_to_never_goes_back() -> None:
     session.push(4, b"frame")
     assert session.pushed_to == 9
     assert session.unacked == {4, 9}
+
+
+def test_only_another_priority_than_the_default_is_a_rank() -> None:
+    assert [is_ranked(priority) for priority in (None, 3, 4, 5)] == [False, True, False, True]
 
 
 def test_what_came_by_its_priority_says_nothing_about_the_order_of_the_others() -> None:
