@@ -207,7 +207,7 @@ class Broker:
             pushed = list(previous.unacked)
             self.commands.append(ask.LeaveAgent(None, None, frame.agent, previous.epoch, pushed, False))
             previous.unacked.clear()  # noted once, however late its end is noticed
-        session.refilling = True
+        session.refilling, session.ranked = True, False  # this one looks for what has a priority, too
         self.commands.append(ask.Refill(session, None, frame.agent, 0, frozenset(), session.credit, REFILL_BYTES_MAX))
 
     def _register_again(self, session: Session, agent: str, frame: wire.Register, now: float) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -457,6 +458,25 @@ async def test_a_nacked_urgent_message_comes_first_again_when_it_is_due(desk: De
     await desk.pass_time(5)
     assert kinds(await desk.say(bob, Ack(messages=[first]))) == [f"deliver {urgent} #2"]
     assert kinds(await desk.say(bob, Ack(messages=[urgent]))) == [f"deliver {second}"]
+
+
+async def test_who_registers_gets_what_is_urgent_first_by_one_look_into_its_inbox(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await desk.agent("ada")
+    await desk.say(ada, *[Send(id=i, to="ben", body="x", hold=True, priority=i) for i in (4, 9, 0)])
+    looks: list[ask.Command] = []
+    commit = desk.store.commit
+
+    async def watched(commands: Sequence[ask.Command], now_ms: int) -> list[ask.Outcome]:
+        looks.extend(command for command in commands if isinstance(command, ask.Refill))
+        return await commit(commands, now_ms)
+
+    monkeypatch.setattr(desk.store, "commit", watched)
+    assert kinds(await desk.say(desk.connect(), Register(id=0, agent="ben"))) == [
+        "ok", "deliver 2", "deliver 1", "deliver 3",
+    ]  # fmt: skip
+    assert len(looks) == 1
 
 
 async def test_a_new_address_finds_ranked_work_without_pushing_anything_twice(desk: Desk) -> None:
