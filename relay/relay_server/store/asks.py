@@ -10,12 +10,13 @@ overdue (still owed, and may still be answered, refused or withdrawn)
 
 from typing import Final
 
-from relay_proto.errors import Forbidden, UnknownMessage
-from relay_proto.frames import OwedReply
+from relay_proto.frames import OwedReply, Stage
 
 from . import queries
 from .commands import ForgiveAsk, OwedBy, PutMessage
+from .moves import moves
 from .outcomes import Done, Moved, Owing
+from .refusals import check_own
 from .rows import owed_reply, to_json
 from .transaction import Transaction
 
@@ -69,13 +70,7 @@ def withdraw(tx: Transaction, message: int) -> None:
 def forgive(tx: Transaction, command: ForgiveAsk) -> Done:
     message = command.message
     if command.asker is not None:
-        found = tx.execute(queries.sender_of, (message,)).fetchone()
-        if found is None:
-            raise UnknownMessage(f"message is {message}; there is no such message", detail={"messages": [message]})
-        if found[0] != command.asker:
-            raise Forbidden(
-                f"message is {message}; its replies are owed to {found[0]}, only its sender may forgive them"
-            )
+        check_own(tx, command.asker, message, "message", "its replies are owed to", "forgive them")
     withdraw(tx, message)
     return Done()
 
@@ -102,12 +97,9 @@ def overdue(tx: Transaction, count_max: int) -> list[OwedReply]:
     return [owed_reply(tx.execute(queries.one_owed, key).fetchone()) for key in late]
 
 
-def moved(tx: Transaction, message: int, agents: list[str], stage: str, reason: str | None) -> list[Moved]:
+def moved(tx: Transaction, message: int, agents: list[str], stage: Stage, reason: str | None) -> list[Moved]:
     """What is to be said of deliveries of one message that just came to a last stage other than done."""
-    if not agents:
-        return []
-    (sender,) = tx.execute(queries.sender_of, (message,)).fetchone()
-    return [
-        Moved(message, sender, agent, stage, tx.now, reason, refuse(tx, message, agent))  # type: ignore[arg-type]
-        for agent in agents
-    ]
+    found = moves(tx, message, agents, stage, reason)
+    for move in found:
+        move.refused = refuse(tx, message, move.agent)
+    return found

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from relay_proto.errors import RelayError
-from relay_proto.frames import Nack, Register, Send, Update
+from relay_proto.frames import Nack, Register, Send, Stage, Update
 
 
 class Command(Struct):
@@ -87,7 +87,7 @@ class AckMessages(Command):
 
     agent: str
     messages: list[int]
-    stage: str
+    stage: Stage
     watched: bool = False
     """Somebody wants to hear of receipts as they happen: the outcome names what changed."""
 

@@ -10,6 +10,7 @@ from ..claim import NACKS_MAX, backoff_s
 from . import asks, queries
 from .alarms import set_alarm
 from .commands import AckMessages, NackMessage, Refill
+from .moves import moves
 from .outcomes import Acked, Done, Filled, Moved, Outcome, Returned
 from .rows import delivery
 from .transaction import Transaction
@@ -34,7 +35,7 @@ def ack_messages(tx: Transaction, command: AckMessages) -> Acked:
         for message in messages:
             if tx.execute(statement, (tx.now, message, agent)).rowcount:
                 changed += 1
-                moved.append(_moved(tx, message, agent, command.stage))
+                moved += moves(tx, message, [agent], command.stage)
     elif len(messages) == 1:
         changed = tx.execute(statement, (tx.now, messages[0], agent)).rowcount
     else:
@@ -43,11 +44,6 @@ def ack_messages(tx: Transaction, command: AckMessages) -> Acked:
     if changed == len(messages):
         return Acked(gone, moved)
     return _look_closer(tx, command, gone, moved)
-
-
-def _moved(tx: Transaction, message: int, agent: str, stage: Any) -> Moved:
-    (sender,) = tx.execute(queries.sender_of, (message,)).fetchone()
-    return Moved(message, sender, agent, stage, tx.now)
 
 
 def _look_closer(tx: Transaction, command: AckMessages, gone: int, moved: list[Moved]) -> Acked:
@@ -71,7 +67,7 @@ def _look_closer(tx: Transaction, command: AckMessages, gone: int, moved: list[M
         elif found[1] in ("superseded", "expired"):
             dealt_with = tx.execute(queries.ack_late, (tx.now, message, command.agent)).rowcount
             if dealt_with and command.watched:
-                moved.append(_moved(tx, message, command.agent, "done"))
+                moved += moves(tx, message, [command.agent], "done")
     error = None
     if unknown:
         error = UnknownMessage(
@@ -108,7 +104,7 @@ def nack_message(tx: Transaction, command: NackMessage) -> Outcome:
         # It was meant for any one of many: another one is to get it, at once.
         tx.execute(queries.offer_now, (tx.now, frame.message, agent))
         set_alarm(tx, tx.now, frame.message, agent)
-        return Returned([], [], tx.now, [_moved(tx, frame.message, agent, stage)])
+        return Returned([], [], tx.now, moves(tx, frame.message, [agent], stage))
     return Returned([], [], None, asks.moved(tx, frame.message, [agent], stage, frame.reason))
 
 

@@ -10,6 +10,7 @@ from relay_proto import limits
 from . import asks, queries
 from .alarms import WORK, note, set_alarm
 from .commands import PassOn, Ripen
+from .moves import moves
 from .outcomes import Lapsed, Moved, Offered, Returned, Ripened
 from .rows import delivery
 from .transaction import Transaction
@@ -92,7 +93,6 @@ def pass_on(tx: Transaction, command: PassOn) -> Returned:
     tx.execute(queries.move_ask, (command.to, message, agent))
     moved: list[Moved] = []
     if stage == "superseded":
-        (sender,) = tx.execute(queries.sender_of, (message,)).fetchone()
-        moved.append(Moved(message, sender, agent, "superseded", tx.now, f"offered to {command.to}"))
+        moved = moves(tx, message, [agent], "superseded", f"offered to {command.to}")
     frame = delivery(tx.execute(queries.message_row, (message,)).fetchone(), attempt)
     return Returned([], [Offered(message, frame, [(command.to, attempt)])], offer_at, moved)

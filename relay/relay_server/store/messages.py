@@ -17,12 +17,10 @@ import orjson
 from relay_proto import limits
 from relay_proto.errors import (
     BadRequest,
-    Forbidden,
     HopLimit,
     KeyConflict,
     PointlessAck,
     RelayError,
-    UnknownMessage,
 )
 from relay_proto.fields import QUEUED_HEADER
 from relay_proto.frames import Send
@@ -32,6 +30,7 @@ from . import asks, queries
 from .alarms import WORK, note, set_alarm
 from .commands import PutMessage
 from .outcomes import Extras, MessagePut, Moved, NoRoom, Outcome
+from .refusals import check_own, no_such_message
 from .rows import to_json
 from .transaction import Transaction
 
@@ -142,7 +141,7 @@ def _put_special(tx: Transaction, command: PutMessage) -> Outcome:
     if frame.reply_to is not None or frame.thread is not None or frame.caused_by is not None:
         thread, hops, note = _place_in_thread(tx, command)
     if frame.supersedes is not None:
-        _check_superseded(tx, command, frame.supersedes)
+        check_own(tx, command.sender, frame.supersedes, "supersedes", "that message is from", "replace it")
     names, online = command.recipients, command.online
     if target.kind is TargetKind.THREAD:
         root, names = _participants(tx, command, int(target.name))
@@ -224,16 +223,8 @@ def _participants(tx: Transaction, command: PutMessage, message: int) -> tuple[i
     """The thread that a message belongs to, and who takes part in it besides the sender."""
     found = tx.execute(queries.thread_of, (message,)).fetchone()
     if found is None:
-        raise UnknownMessage(f"to is thread:{message}; there is no such message", detail={"messages": [message]})
+        raise no_such_message(message, "to", f"thread:{message}")
     return found[0], [who for (who,) in tx.execute(queries.participants, (found[0], command.sender))]
-
-
-def _check_superseded(tx: Transaction, command: PutMessage, older: int) -> None:
-    found = tx.execute(queries.sender_of, (older,)).fetchone()
-    if found is None:
-        raise UnknownMessage(f"supersedes is {older}; there is no such message", detail={"messages": [older]})
-    if found[0] != command.sender:
-        raise Forbidden(f"supersedes is {older}; that message is from {found[0]}, only its sender may replace it")
 
 
 def _supersede(tx: Transaction, older: int, message: int) -> list[Moved]:
@@ -286,7 +277,7 @@ def _place_in_thread(tx: Transaction, command: PutMessage) -> tuple[int, int, st
 def _parent(tx: Transaction, field: str, message: int) -> tuple[int, int, str | None, str]:
     found: tuple[int, int, str | None, str] | None = tx.execute(queries.parent, (message,)).fetchone()
     if found is None:
-        raise UnknownMessage(f"{field} is {message}; there is no such message", detail={"messages": [message]})
+        raise no_such_message(message, field)
     return found
 
 

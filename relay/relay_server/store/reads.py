@@ -8,7 +8,6 @@ import sqlite3
 from typing import Final
 
 from relay_proto.codec import encode_frame
-from relay_proto.errors import UnknownMessage
 from relay_proto.frames import DeliveryState, OwedReply, StoredMessage
 
 from . import queries
@@ -30,6 +29,7 @@ from .questions import (
     Question,
     ThreadPage,
 )  # fmt: skip
+from .refusals import no_such_message
 from .rows import delivery_state, owed_reply, stored_message, work_state
 
 INBOXES_MAX: Final = 12
@@ -85,7 +85,7 @@ def _page(cursor: sqlite3.Cursor, limit: int, bytes_max: int, ahead: int) -> Pag
 def _thread(connection: sqlite3.Connection, question: ThreadPage) -> Answer:
     found = connection.execute(queries.thread_of, (question.message,)).fetchone()
     if found is None:
-        return _unknown(question.message)
+        return no_such_message(question.message)
     cursor = connection.execute(queries.thread_page, (found[0], question.after))
     return _page(cursor, question.limit, question.bytes_max, 0)
 
@@ -97,15 +97,12 @@ def _owed(connection: sqlite3.Connection, agent: str) -> list[OwedReply]:
 
 
 def _facts_of_message(connection: sqlite3.Connection, message: int) -> Answer:
-    columns = connection.execute(queries.message_row, (message,)).fetchone()
-    if columns is None:
-        return _unknown(message)
-    item = stored_message(columns)
+    item = _item(connection, message)
+    if item is None:
+        return no_such_message(message)
     deliveries = _ledger(connection, message)
     item.deliveries = [delivery.state for delivery in deliveries]
-    work = connection.execute(queries.work_of, (message,)).fetchone()
     changed = connection.execute(queries.work_changed, (message,)).fetchone()
-    item.work = work_state(work) if work else None
     asks = [owed_reply(columns) for columns in connection.execute(queries.asks_of, (message,))]
     over = [EndedAsk(*columns) for columns in connection.execute(queries.asks_over, (message, OWED_MAX))]
     by = connection.execute(queries.superseded_by, (message,)).fetchone()
@@ -148,11 +145,19 @@ def _oldest(connection: sqlite3.Connection, agent: str) -> StoredMessage | None:
 
 
 def _message(connection: sqlite3.Connection, message: int) -> Answer:
+    item = _item(connection, message)
+    if item is None:
+        return no_such_message(message)
+    item.deliveries = _states(connection, message)
+    return item
+
+
+def _item(connection: sqlite3.Connection, message: int) -> StoredMessage | None:
+    """A message and its work, without its deliveries."""
     columns = connection.execute(queries.message_row, (message,)).fetchone()
     if columns is None:
-        return _unknown(message)
+        return None
     item = stored_message(columns)
-    item.deliveries = _states(connection, message)
     work = connection.execute(queries.work_of, (message,)).fetchone()
     item.work = work_state(work) if work else None
     return item
@@ -160,13 +165,9 @@ def _message(connection: sqlite3.Connection, message: int) -> Answer:
 
 def _deliveries(connection: sqlite3.Connection, message: int) -> Answer:
     if connection.execute(queries.message_exists, (message,)).fetchone() is None:
-        return _unknown(message)
+        return no_such_message(message)
     return _states(connection, message)
 
 
 def _states(connection: sqlite3.Connection, message: int) -> list[DeliveryState]:
     return [delivery_state(columns) for columns in connection.execute(queries.deliveries_of, (message,))]
-
-
-def _unknown(message: int) -> UnknownMessage:
-    return UnknownMessage(f"message is {message}; there is no such message", detail={"messages": [message]})

@@ -6,13 +6,15 @@ only then is looked up why, to say so. No transition is decided before its write
 
 from typing import Any
 
-from relay_proto.errors import NotClaimable, UnknownMessage
+from relay_proto.errors import NotClaimable
 
 from ..claim import TRANSITIONS, Event, after_failure, after_silence, backoff_s, is_repeat, why_not_claim, why_not_held
 from . import asks, queries
 from .alarms import set_alarm
 from .commands import ClaimWork, CompleteWork, ExpireWork, FailWork, ReleaseWork, RenewWork
+from .moves import moves
 from .outcomes import Done, Moved, Offered, Outcome, Returned, WorkClaimed
+from .refusals import no_such_message
 from .rows import delivery
 from .transaction import Transaction
 
@@ -28,7 +30,7 @@ def claim_work(tx: Transaction, command: ClaimWork) -> Outcome:
         tx.execute(queries.hold_delivery, (message, agent))
         tx.execute(queries.holder_owes, (message, agent))
         _, due_at = asks.owed_late(tx, [message], agent)
-        moved = _moved(tx, message, others, "superseded", reason)
+        moved = moves(tx, message, others, "superseded", reason)
         return WorkClaimed(message, row[0], command.lease_s, others, moved, due_at)
     state, fence, _, holder, epoch, _ = _state_of(tx, message)
     if state == "claimed" and holder == agent and epoch == command.epoch:
@@ -64,7 +66,7 @@ def complete_work(tx: Transaction, command: CompleteWork) -> Outcome:
     if not _end(tx, command, "complete", result=command.result):
         return _refusal(tx, command.agent, command.message, command.fence, "complete")
     tx.execute(queries.end_delivery, ("done", tx.now, None, command.message, command.agent))
-    return Returned([command.message], [], None, _moved(tx, command.message, [command.agent], "done", None))
+    return Returned([command.message], [], None, moves(tx, command.message, [command.agent], "done"))
 
 
 def fail_work(tx: Transaction, command: FailWork) -> Outcome:
@@ -78,7 +80,7 @@ def fail_work(tx: Transaction, command: FailWork) -> Outcome:
             return _refusal(tx, command.agent, command.message, command.fence, event)
         reason = "failed; waits for its next attempt"
         waiting = tx.execute(queries.withdraw, (tx.now, reason, command.message)).fetchall()
-        moved = _moved(tx, command.message, [agent for (agent,) in waiting], "superseded", reason)
+        moved = moves(tx, command.message, [agent for (agent,) in waiting], "superseded", reason)
         return Returned([command.message], [], ready_at, moved)
     if not _end(tx, command, event, reason=command.reason):
         return _refusal(tx, command.agent, command.message, command.fence, event)
@@ -127,7 +129,7 @@ def offer_again(tx: Transaction, message: int) -> tuple[Offered, list[Moved]]:
         reason = f"superseded by {superseded_by}"
         tx.execute(queries.end_ready_work, ("failed", tx.now, reason, message))
         over = tx.execute(queries.withdraw, (tx.now, reason, message)).fetchall()
-        return Offered(message, None, []), _moved(tx, message, [agent for (agent,) in over], "superseded", reason)
+        return Offered(message, None, []), moves(tx, message, [agent for (agent,) in over], "superseded", reason)
     if expires_at is not None and expires_at <= tx.now:
         reason = "nobody did it in its time"
         tx.execute(queries.end_ready_work, ("failed", tx.now, reason, message))
@@ -153,14 +155,6 @@ def _offer_on(tx: Transaction, message: int, holder: str, expires_at: int | None
             set_alarm(tx, tx.now, message, agent)
             tx.execute(queries.rank_again, (message,))
             return
-
-
-def _moved(tx: Transaction, message: int, agents: list[str], stage: Any, reason: str | None) -> list[Moved]:
-    """Deliveries of work that changed hands. The reply that may be owed for it is not touched by that."""
-    if not agents:
-        return []
-    (sender,) = tx.execute(queries.sender_of, (message,)).fetchone()
-    return [Moved(message, sender, agent, stage, tx.now, reason) for agent in agents]
 
 
 def _end(
@@ -189,7 +183,7 @@ def _state_of(tx: Transaction, message: int) -> tuple[Any, ...]:
     if row is not None:
         return row
     if tx.execute(queries.message_exists, (message,)).fetchone() is None:
-        raise UnknownMessage(f"message is {message}; there is no such message", detail={"messages": [message]})
+        raise no_such_message(message)
     raise NotClaimable(f"message {message} was not sent as claimable")
 
 
