@@ -23,14 +23,14 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
         session: Session = question.origin
         if session.lost:
             continue
+        if (name := _mistyped(broker, question, found)) is not None:
+            broker.refuse(session, question.re, unknown_agent(broker.directory, "agent", name))
+            continue
         match found:
             case RelayError():
                 broker.refuse(session, question.re, found)
                 continue
             case ask.Page() if isinstance(question, ask.InboxPage):
-                if _is_mistyped(broker, question, found):
-                    broker.refuse(session, question.re, unknown_agent(broker.directory, "agent", question.agent))
-                    continue
                 for item in found.items:
                     if item.stage == "queued" and broker.has_pushed(question.agent, item.message):
                         item.stage = "pushed"
@@ -39,9 +39,6 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
                 frame = wire.Ok(re=question.re, items=found.items, next=found.next)
             case ask.Owed():
                 assert isinstance(question, ask.OwedList)
-                if not (found.items or found.is_held or question.agent in broker.directory.agents):
-                    broker.refuse(session, question.re, unknown_agent(broker.directory, "agent", question.agent))
-                    continue
                 frame = wire.Ok(re=question.re, items=news.complete(broker, found.items, now))
             case ask.MessageFacts():
                 _mark_pushed(broker, found.item.message, found.item.deliveries or ())
@@ -49,9 +46,6 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
                 frame = wire.Ok(re=question.re, item=explain_message(broker, found, now))
             case ask.AgentFacts():
                 assert isinstance(question, ask.FactsOfAgent)
-                if question.agent not in broker.directory.agents and not found.pending:
-                    broker.refuse(session, question.re, unknown_agent(broker.directory, "agent", question.agent))
-                    continue
                 news.complete(broker, found.owed, now)
                 frame = wire.Ok(re=question.re, item=explain_agent(broker, question.agent, found, now))
             case wire.StoredMessage():
@@ -72,10 +66,18 @@ def list_agents(broker: Broker, question: ask.AgentsPage, now: float) -> None:
     broker.answer(question.origin, wire.Ok(re=question.re, items=items, next=after))
 
 
-def _is_mistyped(broker: Broker, question: ask.InboxPage, page: ask.Page) -> bool:
-    """An empty inbox of a name that was never seen and that nothing is held for: saying "empty" would be a lie."""
-    everything = question.after == 0 and question.channel is None
-    return everything and not page.items and question.agent not in broker.directory.agents
+def _mistyped(broker: Broker, question: ask.Question, found: ask.Answer) -> str | None:
+    """The name in question, if it was never seen and nothing is held for it: saying "empty" would be a lie."""
+    match question, found:
+        case ask.InboxPage(), ask.Page():
+            is_empty = question.after == 0 and question.channel is None and not found.items
+        case ask.OwedList(), ask.Owed():
+            is_empty = not (found.items or found.is_held)
+        case ask.FactsOfAgent(), ask.AgentFacts():
+            is_empty = not found.pending
+        case _:
+            return None
+    return question.agent if is_empty and question.agent not in broker.directory.agents else None
 
 
 def _answer(broker: Broker, session: Session, frame: wire.Ok) -> None:
