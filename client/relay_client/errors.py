@@ -33,15 +33,8 @@ class Replaced(RelayError):
     meaning = "Another instance of this agent took over."
 
 
-class ReplyOverdue(RelayError, TimeoutError):
-    """The time of an `ask` is over and no reply came. It is still owed: should it come, the loop gives it out.
-
-    detail["owing"] has what is known of each agent that owes it: a map with agent, stage, stage_at, status, status_at;
-    the properties are those of the first. What is not known is None. Times are ms since 1970, by the relay's clock.
-    """
-
-    code = "reply_overdue"
-    meaning = "No reply came in the time that the asker gave; detail.owing says what is known of who owes it."
+class _NoReply(RelayError):
+    """An `ask` without its reply: what both endings of it tell of the one agent that stands for all who were asked."""
 
     @property
     def ask(self) -> int | None:
@@ -50,13 +43,24 @@ class ReplyOverdue(RelayError, TimeoutError):
 
     @property
     def agent(self) -> str | None:
-        """Who owes the reply; of several the first. None when nobody is known."""
+        """Who owes the reply, of several the first; or who refused it, of several the last. None: nobody is known."""
         return self.detail.get("agent")
 
     @property
     def stage(self) -> Stage | None:
-        """How far the ask came there."""
+        """How far the ask came there, or how its delivery ended."""
         return self.detail.get("stage")
+
+
+class ReplyOverdue(_NoReply, TimeoutError):
+    """The time of an `ask` is over and no reply came. It is still owed: should it come, the loop gives it out.
+
+    detail["owing"] has what is known of each agent that owes it: a map with agent, stage, stage_at, status, status_at;
+    the properties are those of the first. What is not known is None. Times are ms since 1970, by the relay's clock.
+    """
+
+    code = "reply_overdue"
+    meaning = "No reply came in the time that the asker gave; detail.owing says what is known of who owes it."
 
     @property
     def stage_at(self) -> int | None:
@@ -74,7 +78,7 @@ class ReplyOverdue(RelayError, TimeoutError):
         return self.detail.get("status_at")
 
 
-class ReplyRefused(RelayError):
+class ReplyRefused(_NoReply):
     """No reply to an `ask` will come: nobody is there to answer, or everyone who was asked refused it.
 
     detail["refused"] has a map with agent, stage (`nacked`, `expired`, `superseded`, `dead`) and reason of each; it is
@@ -83,21 +87,6 @@ class ReplyRefused(RelayError):
 
     code = "reply_refused"
     meaning = "Everyone who was asked refused, or nobody was there; detail.refused says who and why."
-
-    @property
-    def ask(self) -> int | None:
-        """Id of the message that will not be answered."""
-        return self.detail.get("message")
-
-    @property
-    def agent(self) -> str | None:
-        """Who refused it, of several the last one; None when nobody was there."""
-        return self.detail.get("agent")
-
-    @property
-    def stage(self) -> Stage | None:
-        """How its delivery ended."""
-        return self.detail.get("stage")
 
     @property
     def reason(self) -> str | None:
