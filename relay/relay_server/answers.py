@@ -50,8 +50,15 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
                 frame = wire.Ok(re=question.re, item=explain_agent(broker, question.agent, found, now))
             case wire.StoredMessage():
                 _mark_pushed(broker, found.message, found.deliveries or ())
-                if found.work is not None and found.work.state == "claimed":
+                if found.work is not None:
                     found.work.lease_left_s = broker.leases.left_s(found.message, now)
+                frame = wire.Ok(re=question.re, item=found)
+            case ask.TaskPage():
+                for task in found.items:
+                    task.lease_left_s = broker.leases.left_s(task.message, now)
+                frame = wire.Ok(re=question.re, items=found.items, next=found.next, counts=found.counts)
+            case wire.Task():
+                found.lease_left_s = broker.leases.left_s(found.message, now)
                 frame = wire.Ok(re=question.re, item=found)
             case _:
                 assert isinstance(question, ask.DeliveriesOf)

@@ -43,6 +43,14 @@ def thread(broker: "Broker", session: "Session", agent: str, frame: wire.Thread,
     broker.look_up(ask.ThreadPage(session, frame.id, frame.thread, frame.limit, frame.after or 0, PAGE_BYTES_MAX))
 
 
+def tasks(broker: "Broker", session: "Session", agent: str, frame: wire.Tasks, now: float) -> None:
+    broker.look_up(ask.TasksPage(session, frame.id, frame, PAGE_BYTES_MAX))
+
+
+def task(broker: "Broker", session: "Session", agent: str, frame: wire.GetTask, now: float) -> None:
+    broker.look_up(ask.OneTask(session, frame.id, frame.message))
+
+
 def owed(broker: "Broker", session: "Session", agent: str, frame: wire.Owed, now: float) -> None:
     broker.look_up(ask.OwedList(session, frame.id, frame.agent or agent))
 

@@ -36,11 +36,13 @@ WAKE_S_MAX: Final = 60.0
 """The longest sleep until something is due: after a jump of the wall clock it is late by no more than this."""
 VISITOR_FRAMES: Final = frozenset(
     {
-        wire.Send, wire.Agents, wire.Inbox, wire.GetMessage, wire.Thread, wire.Owed, wire.Forgive, wire.Why,
-        wire.Receipts, wire.Bye, wire.Heartbeat, wire.Register,
+        wire.Send, wire.Submit, wire.Agents, wire.Inbox, wire.GetMessage, wire.Thread, wire.Owed, wire.Forgive,
+        wire.Why, wire.Receipts, wire.Tasks, wire.GetTask, wire.Bye, wire.Heartbeat, wire.Register,
+        *working.COMMANDS,
     }
 )  # fmt: skip
-"""What a visit may say: it can't do anything that only the agent's own session should decide."""
+"""What a visit may say. A claim is its agent's: a shell command of an agent works in its name, and the agent's own
+session keeps the lease."""
 SERVER: Final = wire.ServerInfo(name="relay", version=__version__, protocol=limits.PROTOCOL_VERSION)
 
 
@@ -50,7 +52,7 @@ class Broker:
     def __init__(self, deadlines: Deadlines, token_digest: bytes | None = None, quotas: Limits | None = None) -> None:
         self.directory = Directory()
         self.deadlines = deadlines
-        self.leases = Leases(self.directory, deadlines, self._on_silence)
+        self.leases = Leases(self.directory, deadlines, self._on_silence, self._alive_at)
         self.quotas = quotas if quotas is not None else Limits()
         self.rates = Rates(self.quotas)
         self.rooms = Rooms(self.quotas)
@@ -59,6 +61,8 @@ class Broker:
         """Messages for any one of many that an agent was chosen for in turns that are not settled."""
         self.receipt_watchers: set[Session] = set()
         self.presence_watchers: set[Session] = set()
+        self.task_watchers: set[Session] = set()
+        """Who hears of the tasks that it sent, or of all."""
         self.sessions: dict[str, Session] = {}
         """The one live session of each connected agent."""
         self.commands: list[ask.Command] = []
@@ -71,18 +75,17 @@ class Broker:
         self._due_at: int | None = None
         self._handlers: dict[type[Any], Callable[[Session, str, Any, float], None]] = {
             wire.Send: functools.partial(send, self),
+            wire.Submit: functools.partial(send, self),
+            **dict.fromkeys(working.COMMANDS, functools.partial(working.work, self)),
             wire.Ack: self._ack,
             wire.Nack: self._nack,
             wire.Heartbeat: self._heartbeat,
-            wire.Claim: functools.partial(working.claim, self),
-            wire.Renew: functools.partial(working.renew, self),
-            wire.Release: functools.partial(working.release, self),
-            wire.Complete: functools.partial(working.complete, self),
-            wire.Fail: functools.partial(working.fail, self),
             wire.Update: self._update,
             wire.Agents: functools.partial(asking.agents, self),
             wire.Inbox: functools.partial(asking.inbox, self),
             wire.GetMessage: functools.partial(asking.message, self),
+            wire.Tasks: functools.partial(asking.tasks, self),
+            wire.GetTask: functools.partial(asking.task, self),
             wire.Receipts: functools.partial(asking.receipts, self),
             wire.Thread: functools.partial(asking.thread, self),
             wire.Owed: functools.partial(asking.owed, self),
@@ -108,7 +111,8 @@ class Broker:
             if row.pruned:
                 self.directory.prune(agent)
         for claim in snapshot.claims:
-            self.leases.hold(claim.message, claim.agent, claim.epoch, claim.fence, claim.lease_s, now)
+            if not claim.is_parked:
+                self.leases.hold(claim.message, claim.agent, claim.epoch, claim.fence, claim.lease_s, now)
         for asked in snapshot.asks:
             begin_wait(self, asked.asker, asked.on, self.directory.monotonic(asked.reply_by_at), asked.message)
         self.wake_at(snapshot.due_at, now, now_ms)
@@ -250,8 +254,12 @@ class Broker:
             session.events.update(frame.events)
         else:
             session.events.difference_update(frame.events)
-        for kind, watchers in (("receipt", self.receipt_watchers), ("presence", self.presence_watchers)):
-            (watchers.add if kind in session.events else watchers.discard)(session)
+        for kinds, watchers in (
+            ({"receipt"}, self.receipt_watchers),
+            ({"presence"}, self.presence_watchers),
+            ({"task", "tasks"}, self.task_watchers),
+        ):
+            (watchers.add if kinds & session.events else watchers.discard)(session)
         self.answer(session, wire.Ok(re=frame.id))
 
     def _bye(self, session: Session, agent: str, frame: wire.Bye, now: float) -> None:
@@ -270,6 +278,7 @@ class Broker:
             self._part(session, session.agent, left=False)
             self.receipt_watchers.discard(session)
             self.presence_watchers.discard(session)
+            self.task_watchers.discard(session)
 
     def refill(self, session: Session) -> None:
         """Fetch what waits in the store, if there is credit for it and nobody fetches it yet."""
@@ -303,6 +312,11 @@ class Broker:
         if self._due_at == due_at:
             self._due_at = None
             self.commands.append(ask.Ripen(None, None))
+
+    def _alive_at(self, agent: str) -> float:
+        """When anything came over the agent's connection: its socket lives, whether or not it said something."""
+        session = self.sessions.get(agent)
+        return session.alive_at if session is not None else float("-inf")
 
     def _on_silence(self, lease: Lease) -> None:
         self.commands.append(ask.ExpireWork(None, None, lease.message, lease.fence, lease.epoch))

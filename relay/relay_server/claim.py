@@ -1,49 +1,79 @@
-"""The states of work and what may happen to it.
+"""The states of work and what may happen to it. Everything else about work follows this table.
 
-                 +----------- release, expire ------------+
-                 v                                        |
-    (sent) --> ready ---- claim ----> claimed (renew) ----+---- complete ----------------------> done
-                 ^                        |
-                 |                        +---- fail_for_good (no retry) -----------------> failed
-                 |                        +---- give_up (no attempts left) ----------------> buried
-               ripen                      |
-                 +------ delayed <--------+ fail (retry)
+    sent --+--> ready -- claim --> [ claimed -- progress --> working ] --+-- complete ------> done
+           |     ^  ^              [    |                     |   ^  ]   +-- fail_for_good -> failed
+           |     |  |              [    +------- park --------+   |  ]   +-- give_up -------> buried -- kick --> ready
+           |     |  |              [              v               |  ]   +-- fail ----------> delayed
+           |     |  |              [            parked -- resume -+  ]   |
+           |  ripen +--------------------- release, expire --------------+
+           v     |
+        delayed -+            in brackets: held, by one agent under one fence (what is parked does not expire)
+
+    cancel, resolve: from whatever is not over, and from buried, to canceled and to done.
+    lapse (nobody claimed it in its time), supersede: from ready and delayed, to failed and to superseded.
 
 Rules
-- One table, TRANSITIONS, says what is allowed; the store makes each of them as one conditional write, so that two
-  workers (or two relays on one database) can't both win.
+- TRANSITIONS says what is allowed; the store makes each of them as one conditional write, so that two workers (or two
+  relays on one database) can't both win.
 - The fence grows by one with each claim. Whatever comes with an older fence is refused as `stale_fence`, whoever
   sends it; the right fence from anyone but the holder is `not_holder`.
 - An attempt is counted at the claim and given back by a graceful release.
 - Repeating what was already done with the same fence is answered like the first time: after a lost connection a client
   can't know whether its word arrived.
+- `delayed` waits for its time, for its next attempt or for the tasks it depends on. `parked` stands still by its
+  holder's word; its lease does not run.
 """
 
 from typing import Final, Literal
 
-from relay_proto.errors import Claimed, NotClaimable, NotHolder, RelayError, StaleFence
+from relay_proto.errors import Claimed, Expired, Finished, NotClaimable, NotHolder, RelayError, StaleFence
+from relay_proto.frames import Needs, State
+from relay_proto.limits import ATTEMPTS_DEFAULT
 
-State = Literal["ready", "delayed", "claimed", "done", "failed", "buried"]
-Event = Literal["claim", "renew", "release", "expire", "complete", "fail", "fail_for_good", "give_up", "ripen"]
+Event = Literal[
+    "claim", "renew", "progress", "park", "resume", "release", "expire", "complete", "fail", "fail_for_good", "give_up",
+    "ripen", "lapse", "cancel", "resolve", "supersede", "kick",
+]  # fmt: skip
+
+_SAME: Final = "the same"
+_TABLE: Final[tuple[tuple[Event, str, str], ...]] = (
+    # event, from any of these, to
+    ("claim", "ready", "claimed"),
+    ("renew", "claimed working parked", _SAME),
+    ("progress", "claimed working parked", "working"),
+    ("park", "claimed working parked", "parked"),
+    ("resume", "parked", "working"),
+    ("release", "claimed working parked", "ready"),
+    ("expire", "claimed working", "ready"),
+    ("complete", "claimed working parked", "done"),
+    ("fail", "claimed working parked", "delayed"),
+    ("fail_for_good", "claimed working parked", "failed"),
+    ("give_up", "claimed working parked", "buried"),
+    ("ripen", "delayed", "ready"),
+    ("lapse", "ready delayed", "failed"),
+    ("cancel", "ready delayed claimed working parked buried", "canceled"),
+    ("resolve", "ready delayed claimed working parked buried", "done"),
+    ("supersede", "ready delayed", "superseded"),
+    ("kick", "buried", "ready"),
+)
 
 TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
-    ("ready", "claim"): "claimed",
-    ("claimed", "renew"): "claimed",
-    ("claimed", "release"): "ready",
-    ("claimed", "expire"): "ready",
-    ("claimed", "complete"): "done",
-    ("claimed", "fail"): "delayed",
-    ("claimed", "fail_for_good"): "failed",
-    ("claimed", "give_up"): "buried",
-    ("delayed", "ripen"): "ready",
+    (state, event): state if to == _SAME else to  # type: ignore[misc]
+    for event, states, to in _TABLE
+    for state in states.split()
 }
 
-ATTEMPTS_MAX: Final = 3
-"""Claims of one piece of work that may end in a failure or an expiry; then it is buried, with its reason."""
+HELD: Final[frozenset[State]] = frozenset({"claimed", "working", "parked"})
+"""Somebody's."""
+OPEN: Final[frozenset[State]] = HELD | {"ready", "delayed"}
+"""Not over. Buried work is over until it is kicked."""
+
 NACKS_MAX: Final = 5
 """Nacks with retry that one agent may give one message; the last one makes it dead. Reconnects don't count."""
 BACKOFF_S_FIRST: Final = 1.0
 BACKOFF_S_MAX: Final = 300.0
+ATTEMPTS_MAX: Final = ATTEMPTS_DEFAULT
+"""Claims that may end in a failure or in silence where the sender does not say; then it is buried, with its reason."""
 
 
 def backoff_s(attempt: int) -> float:
@@ -51,42 +81,70 @@ def backoff_s(attempt: int) -> float:
     return min(BACKOFF_S_FIRST * 2.0 ** min(attempt - 1, 16), BACKOFF_S_MAX)
 
 
-def after_failure(attempts: int, retry: bool) -> Event:
-    """What a failure of a claimed work means, by how many attempts it has used."""
+def after_failure(attempts: int, attempts_max: int, retry: bool) -> Event:
+    """What a failure of held work means, by how many attempts it has used of how many."""
     if not retry:
         return "fail_for_good"
-    return "give_up" if attempts >= ATTEMPTS_MAX else "fail"
+    return "give_up" if attempts >= attempts_max else "fail"
 
 
-def after_silence(attempts: int) -> Event:
-    """What the end of a lease means, by how many attempts the work has used."""
-    return "give_up" if attempts >= ATTEMPTS_MAX else "expire"
+def after_silence(attempts: int, attempts_max: int) -> Event:
+    """What the end of a lease means, by how many attempts the work has used of how many."""
+    return "give_up" if attempts >= attempts_max else "expire"
 
 
-def why_not_claim(message: int, state: State, holder: str | None) -> RelayError:
+def a2a(state: State, needs: Needs | None, has_begun: bool) -> str:
+    """The state as A2A 1.0 says it. `has_begun`: its holder said that it was at work, before it failed."""
+    match state:
+        case "ready" | "delayed":
+            return "submitted"
+        case "claimed" | "working":
+            return "working"
+        case "parked":
+            return "auth_required" if needs == "auth" else "input_required"
+        case "done":
+            return "completed"
+        case "failed":
+            return "failed" if has_begun else "rejected"
+        case "buried":
+            return "failed"
+        case _:
+            return "canceled"
+
+
+def why_not_claim(message: int, state: State, holder: str | None, is_expired: bool = False) -> RelayError:
     """Why a claim of work in this state was refused. The broker adds the time left on the lease."""
-    if state == "claimed":
-        return Claimed(f"message {message} is claimed by {holder}", detail={"holder": holder})
+    if state in HELD:
+        return Claimed(f"message {message} is claimed by {holder}", detail={"holder": holder, "state": state})
     if state == "delayed":
-        return NotClaimable(f"message {message} failed and waits for its next attempt", detail={"state": state})
-    return NotClaimable(f"message {message} can't be claimed: its work is {state}", detail={"state": state})
+        return NotClaimable(f"message {message} is work that waits; it can't be claimed yet", detail={"state": state})
+    if is_expired:
+        return Expired(f"message {message} can't be claimed: nobody did in its time", detail={"state": state})
+    return Finished(f"message {message} can't be claimed: its work is {state}", detail={"state": state})
 
 
 def why_not_held(
     message: int, agent: str, fence: int, state: State, current: int, holder: str | None
 ) -> RelayError | None:
-    """Why an op on a claim was refused, or None when the same word was already taken (see the last rule above)."""
+    """Why an op on a claim was refused, or None when the claim is this agent's."""
     if fence < current:
         return StaleFence(
             f"fence is {fence}; message {message} is at fence {current}: the claim was lost and given out again",
             detail={"fence": current},
         )
     if fence > current or holder != agent:
-        held = f"held by {holder}" if state == "claimed" else state
+        held = f"held by {holder}" if state in HELD else state
         return NotHolder(f"{agent} does not hold message {message} under fence {fence}: it is {held}")
-    if state == "claimed":
+    if state in HELD:
         return None
     return NotHolder(f"{agent} does not hold message {message} any more: it is {state}", detail={"state": state})
+
+
+def why_not_now(message: int, event: Event, state: State) -> RelayError:
+    """Why a word about the work as a whole (cancel, kick, resolve) can't be taken in this state."""
+    if event == "kick":
+        return NotClaimable(f"message {message} is {state}; only buried work is kicked", detail={"state": state})
+    return Finished(f"message {message} is over already: {state}", detail={"state": state})
 
 
 def is_repeat(event: Event, state: State) -> bool:
@@ -100,5 +158,7 @@ def is_repeat(event: Event, state: State) -> bool:
             return state == "failed"
         case "release":
             return state == "ready"
+        case "resume":
+            return state == "working"
         case _:
             return False

@@ -1,7 +1,8 @@
 """Leases: how long a claim lives without a sign of its holder.
 
-A lease ends `lease_s` after its holder was last heard of. Nothing is written when traffic renews it: the deadline wakes
-up, looks at when the holder was heard, and goes back to sleep. Only silence costs a transaction.
+A lease ends `lease_s` after its holder was last heard of, or its socket: a holder that is busy answers pings. Nothing
+is written when that renews it: the deadline wakes up, looks at when the holder was heard, and goes back to sleep. Only
+silence costs a transaction.
 
 A lease belongs to the instance that claimed (its epoch). When another instance takes the agent over, the old one's
 leases are no longer renewed by the agent's traffic and run out.
@@ -34,22 +35,34 @@ class Lease:
         self.since = since
         self.look_at = float("inf")
 
-    def ends_at(self, directory: Directory) -> float:
-        """When it ends if the holder is not heard of again."""
+    def ends_at(self, directory: Directory, alive_at: Callable[[str], float]) -> float:
+        """When it ends if the holder is not heard of again, nor its socket."""
         holder = directory.get(self.agent)
-        heard_at = holder.heard_at if holder is not None and holder.epoch == self.epoch else self.since
-        return max(self.since, heard_at) + self.lease_s
+        if holder is None or holder.epoch != self.epoch:
+            return self.since + self.lease_s
+        return max(self.since, holder.heard_at, alive_at(self.agent)) + self.lease_s
 
 
 class Leases:
-    """All held claims by message. `on_silence` is told of a lease that ended in silence, once, until it is dropped."""
+    """All held claims by message, but for parked ones: those have no lease.
 
-    __slots__ = ("_by_message", "_deadlines", "_directory", "_on_silence")
+    `on_silence` is told of a lease that ended in silence, once, until it is dropped. `alive_at` says when anything came
+    over an agent's connection last, a pong too (monotonic seconds; -inf: it has none).
+    """
 
-    def __init__(self, directory: Directory, deadlines: Deadlines, on_silence: Callable[[Lease], None]) -> None:
+    __slots__ = ("_alive_at", "_by_message", "_deadlines", "_directory", "_on_silence")
+
+    def __init__(
+        self,
+        directory: Directory,
+        deadlines: Deadlines,
+        on_silence: Callable[[Lease], None],
+        alive_at: Callable[[str], float] = lambda agent: float("-inf"),
+    ) -> None:
         self._directory = directory
         self._deadlines = deadlines
         self._on_silence = on_silence
+        self._alive_at = alive_at
         self._by_message: dict[int, Lease] = {}
 
     def __len__(self) -> int:
@@ -72,7 +85,7 @@ class Leases:
     def _look(self, lease: Lease, now: float) -> float | None:
         if self._by_message.get(lease.message) is not lease or now < lease.look_at:
             return None
-        ends_at = lease.ends_at(self._directory)
+        ends_at = lease.ends_at(self._directory, self._alive_at)
         if now < ends_at:
             lease.look_at = min(ends_at, now + LOOK_S)
             return lease.look_at
@@ -93,4 +106,4 @@ class Leases:
     def left_s(self, message: int, now: float) -> float | None:
         """Seconds until the claim on this message would be lost in silence, or None when nobody holds it."""
         lease = self._by_message.get(message)
-        return None if lease is None else max(0.0, lease.ends_at(self._directory) - now)
+        return None if lease is None else max(0.0, lease.ends_at(self._directory, self._alive_at) - now)

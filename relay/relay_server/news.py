@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from relay_proto import frames as wire
+from relay_proto.codec import encode_frame
 
 from .sending import deadlock
 from .store import interface as ask
@@ -93,6 +94,47 @@ def presence(broker: "Broker", agent: str, now: float) -> None:
     for session in broker.presence_watchers:
         session.say(event)
         broker.speaking.append(session)
+
+
+# -- work ------------------------------------------------------------------------------------------------------------
+
+
+def changed(broker: "Broker", changes: Iterable[ask.Change]) -> None:
+    """What happened to work, to those who watch it: the tasks that they sent, or all."""
+    for change in changes:
+        kind = change.event if change.event in ("progress", "recur") else change.state
+        event: bytes | None = None
+        for session in broker.task_watchers:
+            if session.agent != change.sender and "tasks" not in session.events:
+                continue
+            if event is None:
+                event = encode_frame(
+                    wire.Event(
+                        event=f"task.{kind}", at=change.at, message=change.message, agent=change.agent,
+                        fence=change.fence, state=change.state, reason=None if kind == "progress" else change.note,
+                        progress=change.progress, note=change.note if kind == "progress" else None,
+                        occurrences=change.occurrences,
+                    )
+                )  # fmt: skip
+            session.frames.append(event)
+            broker.speaking.append(session)
+
+
+def lost(broker: "Broker", lost: ask.Lost, now_ms: int) -> None:
+    """A claim ended by another hand than its holder's: who held it is told, so that it stops."""
+    event = wire.Event(
+        event="claim.lost", at=now_ms, message=lost.message, fence=lost.fence, state=lost.state, reason=lost.reason
+    )
+    tell(broker, lost.agent, event)
+
+
+def resumed(broker: "Broker", claim: ask.Unparked, now_ms: int) -> None:
+    """A parked claim runs again: who holds it has a full lease from now."""
+    event = wire.Event(
+        event="claim.resumed", at=now_ms, message=claim.message, fence=claim.fence, lease_s=claim.lease_s,
+        reason=claim.reason,
+    )  # fmt: skip
+    tell(broker, claim.agent, event)
 
 
 # -- replies ---------------------------------------------------------------------------------------------------------

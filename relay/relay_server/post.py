@@ -16,7 +16,7 @@ from relay_proto import limits
 from relay_proto.codec import encode_frame
 from relay_proto.errors import Claimed, CloseCode, RelayError
 
-from . import housekeeping, news, sent
+from . import housekeeping, news, sent, worked
 from .broker import SERVER, Broker
 from .quota import Limits
 from .session import Session, is_ranked
@@ -55,6 +55,8 @@ def settle(
             _refused(broker, command, outcome, now, now_ms)
         else:
             _SETTLE[type(outcome)](broker, command, outcome, now, now_ms)
+            if outcome.changes and broker.task_watchers:
+                news.changed(broker, outcome.changes)
 
 
 def _refused(broker: Broker, command: ask.Command, error: RelayError, now: float, now_ms: int) -> None:
@@ -182,77 +184,6 @@ def _filled(broker: Broker, command: ask.Refill, outcome: ask.Filled, now: float
     broker.refill(session)
 
 
-def _claimed(broker: Broker, command: Any, outcome: ask.WorkClaimed, now: float, now_ms: int) -> None:
-    broker.leases.hold(outcome.message, command.agent, command.epoch, outcome.fence, outcome.lease_s, now)
-    broker.answer(
-        command.origin,
-        wire.Ok(re=command.re, message=outcome.message, fence=outcome.fence, lease_s=outcome.lease_s),
-    )
-    for name in outcome.withdrawn:
-        session = broker.sessions.get(name)
-        if session is not None:
-            # What can't be taken any more costs no credit; should it be offered again, that is another delivery.
-            session.unacked.discard(outcome.message)
-            broker.refill(session)
-    if isinstance(command, ask.ClaimWork):
-        broker.wake_at(outcome.due_at, now, now_ms)
-        news.moved(broker, outcome.moved, now_ms)
-        broker.rates.progress(command.agent, now)
-        if broker.waits.of(outcome.message) is not None:
-            broker.waits.narrow(outcome.message, [command.agent])
-            news.break_ring(broker, outcome.message, now_ms)
-
-
-def _returned(broker: Broker, command: ask.Command, outcome: ask.Returned, now: float, now_ms: int) -> None:
-    nobody = {offer.message for offer in outcome.offers if offer.delivery is None}
-    for message in outcome.ended:
-        lease = broker.leases.get(message)
-        if lease is not None and message in nobody and (holder := broker.sessions.get(lease.agent)) is not None:
-            holder.unacked.discard(message)  # for any one of many: it had it, and may get it again
-            broker.refill(holder)
-        broker.leases.drop(message)
-    if command.re is not None:
-        broker.answer(command.origin, wire.Ok(re=command.re))
-    for offer in outcome.offers:
-        _offer(broker, offer, now_ms)
-    broker.wake_at(outcome.due_at, now, now_ms)
-    if isinstance(command, ask.FailWork) and outcome.due_at is not None:
-        command.origin.unacked.discard(command.message)  # it knows that it has it no more
-        broker.refill(command.origin)
-    news.moved(broker, outcome.moved, now_ms)
-    if isinstance(command, (ask.CompleteWork, ask.FailWork)):
-        broker.rates.progress(command.agent, now)
-    if isinstance(command, ask.LeaveAgent) and not broker.directory.agents[command.agent].connected:
-        housekeeping.lost(broker, command.agent, now)
-        news.gone(broker, outcome.owed, now, now_ms)
-        news.presence(broker, command.agent, now)
-    elif isinstance(command, ask.PassOn):
-        _passed_on(broker, command)
-
-
-def _passed_on(broker: Broker, command: ask.PassOn) -> None:
-    if command.to is not None:
-        return broker.keep_promise(command.to)
-    session = broker.sessions.get(command.agent)
-    if session is not None and command.message not in session.unacked:
-        # It had been given back by the only one there is: that one gets it again.
-        broker.rescan(session)
-
-
-def _ripened(broker: Broker, command: ask.Command, outcome: ask.Ripened, now: float, now_ms: int) -> None:
-    for name in outcome.agents:
-        session = broker.sessions.get(name)
-        if session is not None:
-            broker.rescan(session)
-    for offer in outcome.offers:
-        _offer(broker, offer, now_ms)
-    news.moved(broker, outcome.moved, now_ms)
-    news.overdue(broker, outcome.overdue, now, now_ms)
-    for lapsed in outcome.lapsed:
-        housekeeping.pass_on(broker, lapsed, now)
-    broker.wake_at(outcome.due_at, now, now_ms)
-
-
 def _owing(broker: Broker, command: ask.OwedBy, outcome: ask.Owing, now: float, now_ms: int) -> None:
     if not broker.directory.agents[command.agent].connected:
         news.gone(broker, outcome.owed, now, now_ms)
@@ -260,33 +191,6 @@ def _owing(broker: Broker, command: ask.OwedBy, outcome: ask.Owing, now: float, 
 
 def _reaped(broker: Broker, command: ask.Reap, outcome: ask.Reaped, now: float, now_ms: int) -> None:
     housekeeping.reaped(broker, outcome, now)
-
-
-def _offer(broker: Broker, offer: ask.Offered, now_ms: int) -> None:
-    if offer.delivery is not None:
-        size = wire.body_bytes(offer.delivery.body)
-        for name, _ in offer.candidates:
-            broker.rooms.added(name, size)
-    if offer.candidates and broker.waits.of(offer.message) is not None:
-        broker.waits.narrow(offer.message, [name for name, _ in offer.candidates])
-        news.break_ring(broker, offer.message, now_ms)
-    encoded: dict[int, bytes] = {}
-    for name, attempt in offer.candidates:
-        session = broker.sessions.get(name)
-        if session is None:
-            continue
-        if session.can_take():
-            assert offer.delivery is not None
-            if attempt not in encoded:
-                offer.delivery.attempt = attempt
-                encoded[attempt] = encode_frame(offer.delivery)
-            session.push(offer.message, encoded[attempt])
-            broker.speaking.append(session)
-            if broker.receipt_watchers:
-                news.receipt(broker, offer.delivery.sender, offer.message, name, "pushed", now_ms)
-        else:
-            # Its id is lower than what was pushed since: a refill that goes on behind that would not find it.
-            session.rescan = True
 
 
 def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, now_ms: int) -> None:
@@ -304,7 +208,7 @@ def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, n
         broker.speaking.append(command.origin)
     broker.wake_at(outcome.due_at, now, now_ms)
     if command.re is not None:
-        broker.answer(command.origin, wire.Ok(re=command.re))
+        broker.answer(command.origin, wire.Ok(re=command.re, message=outcome.message))
 
 
 def _apply_change(broker: Broker, command: ask.ChangeAgent, now: float) -> None:
@@ -336,7 +240,11 @@ _SETTLE: Final[dict[type[Any], Callable[..., None]]] = {
     ask.Reaped: _reaped,
     ask.Done: _done,
     ask.Filled: _filled,
-    ask.WorkClaimed: _claimed,
-    ask.Returned: _returned,
-    ask.Ripened: _ripened,
+    ask.WorkClaimed: worked.claimed,
+    ask.NextClaimed: worked.next_claimed,
+    ask.Renewed: worked.renewed,
+    ask.Parked: worked.parked,
+    ask.Fenced: worked.fenced,
+    ask.Returned: worked.returned,
+    ask.Ripened: worked.ripened,
 }

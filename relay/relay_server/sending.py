@@ -134,6 +134,9 @@ def _is_plain(frame: wire.Send, target: Target) -> bool:
         and frame.supersedes is None
         and frame.caused_by is None
         and not frame.delay_s
+        and frame.type is None
+        and frame.severity is None
+        and type(frame) is wire.Send
         and (target.is_direct or not (target.is_any or target.kind is TargetKind.THREAD))
     )
 

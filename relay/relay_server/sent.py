@@ -27,6 +27,8 @@ def message_put(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut
         online=outcome.online,
         duplicate=outcome.duplicate,
     )
+    if extras is not None and extras.occurrences is not None:
+        answer.duplicate, answer.occurrences = False, extras.occurrences
     if extras is not None:
         names = names if extras.names is None else extras.names
         answer.note = extras.note
@@ -163,4 +165,6 @@ def _first_delivery(command: ask.PutMessage, outcome: ask.MessagePut) -> wire.De
         caused_by=frame.caused_by,
         expires_at=extras.expires_at if extras is not None else None,
         reply_by_at=extras.reply_by_at if extras is not None else None,
+        type=frame.type,
+        severity=frame.severity,
     )

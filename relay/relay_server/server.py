@@ -15,7 +15,6 @@ import functools
 import itertools
 import secrets
 import socket
-import time
 from typing import Any, Final, cast
 
 import structlog
@@ -28,6 +27,7 @@ from relay_proto.errors import CloseCode
 from . import answers, post
 from .access import token_digest
 from .broker import Broker
+from .clock import Clock
 from .config import Config
 from .deadlines import Deadlines
 from .door import Door
@@ -46,6 +46,8 @@ BACKLOG_QUESTIONS_MAX: Final = 256
 """Questions waiting at which whoever asks more is not read."""
 BACKLOG_BYTES_MAX: Final = 32 * 1024 * 1024
 """Bytes read for turns that have not begun, at which whoever sends more is not read."""
+CLOCK_S: Final = 60.0
+"""How often the machine's clock is compared with the relay's own."""
 LOOK_UPS_MAX: Final = 4
 """Questions answered before the answers are written: each may be as large as a message."""
 
@@ -58,6 +60,7 @@ class Relay:
         self.store: ask.Store = store if store is not None else SQLiteStore(config.data)
         self.log = structlog.get_logger("relay")
         self.deadlines = Deadlines()
+        self.clock = Clock()
         self.token_digest = token_digest(config.token) if config.token is not None else None
         self.broker = Broker(self.deadlines, self.token_digest, config.quotas)
         self.websockets: set[WebSocket] = set()
@@ -157,7 +160,7 @@ class Relay:
     async def _turn(self, commands: list[ask.Command], questions: list[ask.Question]) -> None:
         self._read_on()
         if commands:
-            now_ms = time.time_ns() // 1_000_000
+            now_ms = self.clock.now_ms()
             outcomes = await self.store.commit(commands, now_ms)
             post.settle(self.broker, commands, outcomes, self.now(), now_ms)
             self._flush()
@@ -196,7 +199,7 @@ class Relay:
             else:
                 questions.append(question)
         if questions:
-            found = await self.store.look_up(questions, time.time_ns() // 1_000_000)
+            found = await self.store.look_up(questions, self.clock.now_ms())
             answers.answer(self.broker, questions, found, self.now())
         self._flush()
 
@@ -225,6 +228,14 @@ class Relay:
         self.deadlines.run(self.now())
         self.wake()
 
+    def _compare_clocks(self, nothing: None, now: float) -> float:
+        if (away_ms := self.clock.jumped_ms()) is not None:
+            self.log.warning(
+                "the machine's clock has jumped; times go on as before until the relay is started again",
+                away_s=round(away_ms / 1000, 1),
+            )
+        return now + CLOCK_S
+
     # -- start and stop ----------------------------------------------------------------------------------------------
 
     async def run(self) -> int:
@@ -236,7 +247,8 @@ class Relay:
         except BaseException:
             listener.close()
             raise
-        self.broker.start(snapshot, self.now(), time.time_ns() // 1_000_000)
+        self.deadlines.add(self.now() + CLOCK_S, self._compare_clocks, None)
+        self.broker.start(snapshot, self.now(), self.clock.now_ms())
         front = self._front()
         await front.startup(sockets=[listener])
         self.ready = True

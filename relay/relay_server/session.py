@@ -29,9 +29,9 @@ class Session:
     """State of one connection. `frames` are encoded and ready to leave; `close` is how to end after them."""
 
     __slots__ = (
-        "agent", "authorised", "close", "credit", "epoch", "events", "frames", "held", "idle_at", "lagging", "lost",
-        "name", "parked", "parting", "pushed_to", "ranked", "refilling", "registering", "rescan", "unacked", "visiting",
-        "wire", "writable",
+        "agent", "alive_at", "authorised", "close", "credit", "epoch", "events", "frames", "held", "idle_at", "lagging",
+        "lost", "name", "parked", "parting", "pushed_to", "ranked", "refilling", "registering", "rescan", "unacked",
+        "visiting", "wire", "writable",
     )  # fmt: skip
 
     def __init__(self, name: str, wire: Any, authorised: bool) -> None:
@@ -41,6 +41,8 @@ class Session:
         self.authorised = authorised
         """The handshake carried the token, or none is asked for."""
         self.agent: str | None = None
+        self.alive_at = float("-inf")
+        """When anything came over the connection, a pong too; monotonic seconds."""
         self.epoch = 0
         self.registering = False
         self.visiting = False

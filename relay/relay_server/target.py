@@ -11,11 +11,12 @@ Rules
 - Who takes part in a thread is the store's to say.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from relay_proto.errors import AmbiguousTarget, UnknownAgent
 from relay_proto.frames import Presence, Update
-from relay_proto.targets import Target, TargetKind
+from relay_proto.targets import BROADCAST_WORDS, Target, TargetKind
 
 from .directory import Directory
 
@@ -80,6 +81,13 @@ def place(presence: Presence, unacked: int, idle_at: float, name: str) -> tuple[
 def changes_address(frame: Update) -> bool:
     """True when an update may change which group targets the agent is meant by."""
     return frame.label is not None or frame.tags is not None or frame.caps is not None
+
+
+def work_targets(label: str | None, tags: Iterable[str], caps: Iterable[str]) -> list[str]:
+    """What work may be sent to so that it is also for an agent that comes later, as text."""
+    groups = [*(f"cap:{cap}" for cap in caps), *(f"tag:{tag}" for tag in tags)]
+    targets = [*BROADCAST_WORDS, *groups, *(f"any:{group}" for group in groups)]
+    return targets if label is None else [*targets, f"label:{label}"]
 
 
 _NOBODY: Final[set[str]] = set()

@@ -90,6 +90,8 @@ class WebSocket(asyncio.Protocol):
         protocol = self._protocol
         self._heard_at = self.relay.now()
         self._pinged_at = None  # whatever it says, it is there
+        if self.session is not None:
+            self.session.alive_at = self._heard_at
         protocol.receive_data(data)
         for event in protocol.events_received():
             if type(event) is Frame:

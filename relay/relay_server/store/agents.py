@@ -2,16 +2,14 @@
 
 from typing import Final
 
-from relay_proto.targets import BROADCAST_WORDS
-
-from ..target import changes_address
+from ..target import changes_address, work_targets
 from . import asks, queries
 from .alarms import note
+from .claims import release_all
 from .commands import ChangeAgent, EndSession, LeaveAgent, Prune, PutAgent
 from .outcomes import AgentPut, Done, Returned
 from .rows import to_json, will_json
 from .transaction import Transaction
-from .work import release_all
 
 READY_WORK_MAX: Final = 10_000
 """Pieces of waiting work that an agent is offered when it comes: oldest first, the rest when it comes again."""
@@ -71,10 +69,7 @@ def _offer_ready_work(
 
     Gives back when the first of it is to be looked at again, and what of it is an ask that it owes the reply to now.
     """
-    groups = [*(f"cap:{cap}" for cap in caps or ()), *(f"tag:{tag}" for tag in tags or ())]
-    targets = [*BROADCAST_WORDS, *groups, *(f"any:{group}" for group in groups)]
-    if label is not None:
-        targets.append(f"label:{label}")
+    targets = work_targets(label, tags or (), caps or ())
     offered = tx.execute(queries.offer_ready_work, (agent, tx.now, to_json(targets), READY_WORK_MAX)).fetchall()
     if not offered:
         return None, []

@@ -62,6 +62,12 @@ def refuse(tx: Transaction, message: int, agent: str) -> bool:
     return True
 
 
+def refused_by_all(tx: Transaction, message: int, reason: str) -> list[Moved]:
+    """Nobody who owes a reply to this will give it now. (What is to be said, to who asked.)"""
+    owing = [owed.agent for owed in map(owed_reply, tx.execute(queries.asks_of, (message,)).fetchall())]
+    return moved(tx, message, owing, "superseded", reason)
+
+
 def withdraw(tx: Transaction, message: int) -> None:
     """The asker took the ask back."""
     tx.execute(queries.end_asks, ("withdrawn", message))

@@ -120,7 +120,56 @@ class ClaimWork(Command):
     lease_s: float
 
 
+class ClaimNext(Command):
+    """Claim up to `n` pieces of ready work that this agent may take, with bodies of `bytes_max` in all.
+
+    `to`, `type`, `channel`: only such work. `held`: an earlier answer was lost; what this instance holds beyond these
+    is given out first."""
+
+    agent: str
+    epoch: int
+    n: int
+    lease_s: float
+    bytes_max: int
+    to: str | None = None
+    type: str | None = None
+    channel: str | None = None
+    held: list[int] | None = None
+
+
 class RenewWork(Command):
+    agent: str
+    epoch: int
+    message: int
+    fence: int
+    lease_s: float | None
+
+
+class ProgressWork(Command):
+    """It goes on; the first such word says that it has begun."""
+
+    agent: str
+    epoch: int
+    message: int
+    fence: int
+    progress: float | None
+    note: str | None
+
+
+class ParkWork(Command):
+    """The claim stands still until `resume`, or for `deadline_s`, or until what it `depends_on` is done."""
+
+    agent: str
+    epoch: int
+    message: int
+    fence: int
+    needs: str
+    reason: str | None
+    deadline_s: float
+    depends_on: list[int] | None
+
+
+class ResumeWork(Command):
     agent: str
     epoch: int
     message: int
@@ -149,8 +198,42 @@ class FailWork(Command):
     retry: bool
 
 
+class CancelWork(Command):
+    """Nobody is to do it. `force`: says one who did not send it."""
+
+    agent: str
+    message: int
+    reason: str | None
+    force: bool
+
+
+class KickWork(Command):
+    """Buried work gets one more attempt."""
+
+    agent: str
+    message: int
+    reason: str | None
+
+
+class ResolveWork(Command):
+    """What the open task of this source and key is about is over: the task is done."""
+
+    agent: str
+    source: str
+    dedupe_key: str
+    result: Any
+    reason: str | None
+
+
+class CheckFence(Command):
+    """Is this fence current? Reads only."""
+
+    message: int
+    fence: int
+
+
 class ExpireWork(Command):
-    """A lease ended in silence. Nothing happens unless the work is still claimed under this fence and epoch."""
+    """A lease ended in silence. Nothing happens unless the work is still held under this fence and epoch, and runs."""
 
     message: int
     fence: int

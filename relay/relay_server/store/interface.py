@@ -15,7 +15,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .commands import AckMessages as AckMessages
+from .commands import CancelWork as CancelWork
 from .commands import ChangeAgent as ChangeAgent
+from .commands import CheckFence as CheckFence
+from .commands import ClaimNext as ClaimNext
 from .commands import ClaimWork as ClaimWork
 from .commands import Command as Command
 from .commands import CompleteWork as CompleteWork
@@ -23,10 +26,13 @@ from .commands import EndSession as EndSession
 from .commands import ExpireWork as ExpireWork
 from .commands import FailWork as FailWork
 from .commands import ForgiveAsk as ForgiveAsk
+from .commands import KickWork as KickWork
 from .commands import LeaveAgent as LeaveAgent
 from .commands import NackMessage as NackMessage
 from .commands import OwedBy as OwedBy
+from .commands import ParkWork as ParkWork
 from .commands import PassOn as PassOn
+from .commands import ProgressWork as ProgressWork
 from .commands import Prune as Prune
 from .commands import PutAgent as PutAgent
 from .commands import PutMessage as PutMessage
@@ -34,22 +40,31 @@ from .commands import Reap as Reap
 from .commands import Refill as Refill
 from .commands import ReleaseWork as ReleaseWork
 from .commands import RenewWork as RenewWork
+from .commands import ResolveWork as ResolveWork
+from .commands import ResumeWork as ResumeWork
 from .commands import Ripen as Ripen
 from .outcomes import Acked as Acked
 from .outcomes import AgentPut as AgentPut
+from .outcomes import Change as Change
 from .outcomes import Done as Done
 from .outcomes import Extras as Extras
+from .outcomes import Fenced as Fenced
 from .outcomes import Filled as Filled
 from .outcomes import Lapsed as Lapsed
+from .outcomes import Lost as Lost
 from .outcomes import MessagePut as MessagePut
 from .outcomes import Moved as Moved
+from .outcomes import NextClaimed as NextClaimed
 from .outcomes import NoRoom as NoRoom
 from .outcomes import Offered as Offered
 from .outcomes import Outcome as Outcome
 from .outcomes import Owing as Owing
+from .outcomes import Parked as Parked
 from .outcomes import Reaped as Reaped
+from .outcomes import Renewed as Renewed
 from .outcomes import Returned as Returned
 from .outcomes import Ripened as Ripened
+from .outcomes import Unparked as Unparked
 from .outcomes import WorkClaimed as WorkClaimed
 from .questions import AgentFacts as AgentFacts
 from .questions import AgentsPage as AgentsPage
@@ -63,6 +78,7 @@ from .questions import HeldClaim as HeldClaim
 from .questions import InboxPage as InboxPage
 from .questions import MessageFacts as MessageFacts
 from .questions import OneMessage as OneMessage
+from .questions import OneTask as OneTask
 from .questions import OpenAsk as OpenAsk
 from .questions import Owed as Owed
 from .questions import OwedList as OwedList
@@ -70,6 +86,8 @@ from .questions import Page as Page
 from .questions import Question as Question
 from .questions import Snapshot as Snapshot
 from .questions import StoredAgent as StoredAgent
+from .questions import TaskPage as TaskPage
+from .questions import TasksPage as TasksPage
 from .questions import ThreadPage as ThreadPage
 
 

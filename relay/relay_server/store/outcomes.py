@@ -3,10 +3,31 @@
 from msgspec import Struct
 
 from relay_proto.errors import RelayError
-from relay_proto.frames import Deliver, OwedReply, Stage
+from relay_proto.frames import Deliver, OwedReply, Stage, State, StoredMessage
 
 
-class AgentPut(Struct):
+class Change(Struct):
+    """Something happened to work: a line of its history. `agent` did it; None: the relay."""
+
+    message: int
+    sender: str
+    event: str
+    state: State
+    at: int
+    agent: str | None = None
+    fence: int | None = None
+    note: str | None = None
+    progress: float | None = None
+    occurrences: int | None = None
+
+
+class Decided(Struct, kw_only=True):
+    """Base of all outcomes. `changes`: what happened to work by this command."""
+
+    changes: list[Change] = []
+
+
+class AgentPut(Decided):
     """`pending`: how many messages the inbox holds that are not dealt with. `owed`: replies it owes or is owed.
 
     `due_at`: it was given work that was waiting, and Ripen is wanted then. `owes`: asks that it owes since then."""
@@ -36,7 +57,8 @@ class Extras(Struct):
 
     names: who gets it, where that is not the command's list. now: False when it is not to be pushed yet. due_at: Ripen
     is wanted then. full: whose inbox has no room; measured: what inboxes were found to hold (agent, messages, bytes).
-    answered: the ask that this message answers. moved: deliveries of the message that it supersedes; those that had
+    answered: the ask that this message answers. occurrences: it was a report of an open task, which has so many now.
+    moved: deliveries of the message that it supersedes; those that had
     been dealt with or surfaced keep their stage.
     """
 
@@ -49,10 +71,11 @@ class Extras(Struct):
     measured: list[tuple[str, int, int]] = []
     note: str | None = None
     answered: int | None = None
+    occurrences: int | None = None
     moved: list[Moved] = []
 
 
-class MessagePut(Struct):
+class MessagePut(Decided):
     """`duplicate`: the key was known; the numbers are those of the first answer and nothing is to be pushed.
 
     `online` is -1 where only memory can count it: who a thread means is decided in the store."""
@@ -67,14 +90,14 @@ class MessagePut(Struct):
     extras: Extras | None = None
 
 
-class NoRoom(Struct):
+class NoRoom(Decided):
     """A send that no inbox has room for, `agent`'s among them. Nothing was stored. `measured`: as in Extras."""
 
     agent: str
     measured: list[tuple[str, int, int]]
 
 
-class Acked(Struct):
+class Acked(Decided):
     """Deliveries came to the acked stage: `count` of them for certain. `moved`, if somebody watches, names them."""
 
     count: int
@@ -84,22 +107,27 @@ class Acked(Struct):
     """Some of the ids are not in the inbox; the others were acked."""
 
 
-class Done(Struct):
-    """It was done; there is nothing more to say. `due_at`: Ripen is wanted then. `owes`: as in AgentPut."""
+class Done(Decided):
+    """It was done; there is nothing more to say. `due_at`: Ripen is wanted then. `owes`: as in AgentPut.
+
+    `message`: the answer names it."""
 
     due_at: int | None = None
     owes: list[int] = []
+    message: int | None = None
 
 
-class Filled(Struct):
+class Filled(Decided):
     """Deliveries for one agent, oldest first. `more`: the inbox has more that is due."""
 
     deliveries: list[Deliver]
     more: bool
 
 
-class WorkClaimed(Struct):
-    """`withdrawn`: the candidates for whom it is no longer there to take. `due_at`: Ripen is wanted then."""
+class WorkClaimed(Decided):
+    """`withdrawn`: the candidates for whom it is no longer there to take. `due_at`: Ripen is wanted then.
+
+    `is_parked`: it was this instance's already, and stands still."""
 
     message: int
     fence: int
@@ -107,6 +135,62 @@ class WorkClaimed(Struct):
     withdrawn: list[str]
     moved: list[Moved] = []
     due_at: int | None = None
+    is_parked: bool = False
+
+
+class NextClaimed(Decided):
+    """Work that was claimed as the next: each claim, and the message it is about with the state of its work."""
+
+    claims: list[WorkClaimed]
+    items: list[StoredMessage]
+
+
+class Renewed(Decided):
+    """A claim goes on: one full lease from now, unless its state is parked."""
+
+    message: int
+    fence: int
+    lease_s: float
+    state: State
+
+
+class Parked(Decided):
+    """A claim stands still until `until` at most. `due_at`: Ripen is wanted then."""
+
+    message: int
+    fence: int
+    until: int
+    due_at: int
+
+
+class Fenced(Decided):
+    """This fence is current, and `holder` holds it."""
+
+    message: int
+    fence: int
+    holder: str
+    state: State
+
+
+class Lost(Struct):
+    """A claim that ended by another hand than its holder's, and what the work is now."""
+
+    message: int
+    agent: str
+    fence: int
+    state: State
+    reason: str
+
+
+class Unparked(Struct):
+    """A claim that stood still and runs again by the relay's word, for a reason."""
+
+    message: int
+    agent: str
+    epoch: int
+    fence: int
+    lease_s: float
+    reason: str
 
 
 class Offered(Struct):
@@ -117,16 +201,20 @@ class Offered(Struct):
     candidates: list[tuple[str, int]]
 
 
-class Returned(Struct):
+class Returned(Decided):
     """Claims that ended here (`ended`: message ids) and work that is offered again because of it.
 
-    `due_at`: something was put off; Ripen is wanted then. `owed`: replies that an agent who leaves still owes."""
+    `due_at`: something was put off; Ripen is wanted then. `owed`: replies that an agent who leaves still owes. `lost`:
+    claims whose holders are to be told. `message`: the answer names it. `is_over`: nobody is to do it any more."""
 
     ended: list[int]
     offers: list[Offered]
     due_at: int | None = None
     moved: list[Moved] = []
     owed: list[OwedReply] = []
+    lost: list[Lost] = []
+    message: int | None = None
+    is_over: bool = False
 
 
 class Lapsed(Struct):
@@ -142,7 +230,7 @@ class Lapsed(Struct):
     declined: list[str]
 
 
-class Ripened(Struct):
+class Ripened(Decided):
     """Agents whose inboxes have something due, work that is ready again, and when Ripen is wanted next (or None)."""
 
     agents: list[str]
@@ -151,15 +239,16 @@ class Ripened(Struct):
     moved: list[Moved] = []
     overdue: list[OwedReply] = []
     lapsed: list[Lapsed] = []
+    unparked: list[Unparked] = []
 
 
-class Owing(Struct):
+class Owing(Decided):
     """Replies that an agent owes."""
 
     owed: list[OwedReply]
 
 
-class Reaped(Struct):
+class Reaped(Decided):
     """`next`: go on behind this message, or None when all were looked at. `count`: messages that are gone."""
 
     next: int | None
@@ -175,6 +264,10 @@ Outcome = (
     | Done
     | Filled
     | WorkClaimed
+    | NextClaimed
+    | Renewed
+    | Parked
+    | Fenced
     | Returned
     | Ripened
     | Owing

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from relay_proto.errors import RelayError
-from relay_proto.frames import Agents, DeliveryState, OwedReply, StoredMessage, Will
+from relay_proto.frames import Agents, DeliveryState, OwedReply, StoredMessage, Task, Tasks, Will
 
 
 class Question(Struct):
@@ -55,6 +55,19 @@ class OwedList(Question):
     agent: str
 
 
+class TasksPage(Question):
+    """A page of the tasks that match the frame."""
+
+    frame: Tasks
+    bytes_max: int
+
+
+class OneTask(Question):
+    """One task with its body, its result and its history."""
+
+    message: int
+
+
 class FactsOfMessage(Question):
     """Everything that explains where a message stands."""
 
@@ -77,6 +90,14 @@ class Owed(Struct):
 
     items: list[OwedReply]
     is_held: bool
+
+
+class TaskPage(Struct):
+    """`counts`: of all tasks that are not over and of buried ones, by state; with the first page only."""
+
+    items: list[Task]
+    next: int | None
+    counts: dict[str, int] | None
 
 
 class DeliveryFacts(Struct):
@@ -127,7 +148,7 @@ class AgentFacts(Struct):
     holding: list[tuple[int, int]]
 
 
-Answer = RelayError | Page | StoredMessage | list[DeliveryState] | Owed | MessageFacts | AgentFacts
+Answer = RelayError | Page | TaskPage | Task | StoredMessage | list[DeliveryState] | Owed | MessageFacts | AgentFacts
 
 
 # -- start -----------------------------------------------------------------------------------------------------------
@@ -157,6 +178,7 @@ class HeldClaim(Struct):
     epoch: int
     fence: int
     lease_s: float
+    is_parked: bool = False
 
 
 class OpenAsk(Struct):

@@ -8,6 +8,7 @@ import sqlite3
 from typing import Final
 
 from relay_proto.codec import encode_frame
+from relay_proto.errors import NotClaimable, RelayError
 from relay_proto.frames import DeliveryState, OwedReply, StoredMessage
 
 from . import queries
@@ -23,14 +24,17 @@ from .questions import (
     InboxPage,
     MessageFacts,
     OneMessage,
+    OneTask,
     Owed,
     OwedList,
     Page,
     Question,
+    TasksPage,
     ThreadPage,
 )  # fmt: skip
 from .refusals import no_such_message
 from .rows import delivery_state, owed_reply, stored_message, work_state
+from .task_reads import one_task, tasks_page
 
 INBOXES_MAX: Final = 12
 """Inboxes that are looked into to explain one message: more recipients than that are only counted."""
@@ -52,6 +56,10 @@ def answer(connection: sqlite3.Connection, question: Question) -> Answer:
         case OwedList():
             is_held = connection.execute(queries.oldest_open, (question.agent,)).fetchone() is not None
             return Owed(_owed(connection, question.agent), is_held)
+        case TasksPage():
+            return tasks_page(connection, question)
+        case OneTask():
+            return one_task(connection, question.message) or _no_work(connection, question.message)
         case FactsOfMessage():
             return _facts_of_message(connection, question.message)
         case FactsOfAgent():
@@ -88,6 +96,12 @@ def _thread(connection: sqlite3.Connection, question: ThreadPage) -> Answer:
         return no_such_message(question.message)
     cursor = connection.execute(queries.thread_page, (found[0], question.after))
     return _page(cursor, question.limit, question.bytes_max, 0)
+
+
+def _no_work(connection: sqlite3.Connection, message: int) -> RelayError:
+    if connection.execute(queries.message_exists, (message,)).fetchone() is None:
+        return no_such_message(message)
+    return NotClaimable(f"message is {message}; it was not sent as claimable, so it is no task")
 
 
 def _owed(connection: sqlite3.Connection, agent: str) -> list[OwedReply]:

@@ -9,7 +9,14 @@ from .transaction import Transaction
 def reap(tx: Transaction, command: Reap) -> Reaped:
     rows = tx.execute(queries.finished, (command.after, command.before_at, command.count_max)).fetchall()
     gone = [(message,) for message, is_over, _ in rows if is_over]
-    for statement in (queries.delete_asks, queries.delete_deliveries, queries.delete_work, queries.delete_message):
+    for statement in (
+        queries.delete_asks,
+        queries.delete_deliveries,
+        queries.delete_history,
+        queries.delete_dependencies,
+        queries.delete_work,
+        queries.delete_message,
+    ):
         tx.executemany(statement, gone)
     is_more = len(rows) == command.count_max and not rows[-1][2]
     return Reaped(rows[-1][0] if is_more else None, len(gone))

@@ -21,7 +21,7 @@ import structlog
 
 from relay_proto.errors import Internal, RelayError, StorageFull, Unavailable
 
-from . import agents, asks, deliveries, due, messages, queries, reads, reaper, work
+from . import agents, asks, claims, deliveries, due, messages, queries, reads, reaper, tasks, work
 from . import interface as ask
 from .files import Ballast, FolderLock, prepare_file, prepare_folder
 from .interface import Answer, Command, HeldClaim, OpenAsk, Outcome, Question, Snapshot, StoreFailed, StoreRefused
@@ -86,11 +86,19 @@ APPLY: Final[dict[type[Command], Callable[[Transaction, Any], Outcome]]] = {
     ask.OwedBy: asks.owed_by,
     ask.ForgiveAsk: asks.forgive,
     ask.ClaimWork: work.claim_work,
-    ask.RenewWork: work.renew_work,
-    ask.ReleaseWork: work.release_work,
-    ask.CompleteWork: work.complete_work,
-    ask.FailWork: work.fail_work,
-    ask.ExpireWork: work.expire_work,
+    ask.ClaimNext: tasks.claim_next,
+    ask.RenewWork: claims.renew_work,
+    ask.ProgressWork: claims.progress_work,
+    ask.ParkWork: claims.park_work,
+    ask.ResumeWork: claims.resume_work,
+    ask.ReleaseWork: claims.release_work,
+    ask.CompleteWork: claims.complete_work,
+    ask.FailWork: claims.fail_work,
+    ask.ExpireWork: claims.expire_work,
+    ask.CheckFence: claims.check_fence,
+    ask.CancelWork: tasks.cancel_work,
+    ask.KickWork: tasks.kick_work,
+    ask.ResolveWork: tasks.resolve_work,
     ask.Ripen: due.ripen,
     ask.PassOn: due.pass_on,
     ask.Reap: reaper.reap,
@@ -263,9 +271,14 @@ class SQLiteStore:
         outcomes: list[Outcome] = []
         for command in commands:
             try:
-                outcomes.append(APPLY[type(command)](transaction, command))
+                outcome = APPLY[type(command)](transaction, command)
             except RelayError as refusal:
-                outcomes.append(refusal)
+                outcome = refusal
+            if transaction.changes:
+                if not isinstance(outcome, RelayError):
+                    outcome.changes = transaction.changes
+                transaction.changes = []
+            outcomes.append(outcome)
         connection.execute("COMMIT")
         self._next_message = transaction.next_message
         return outcomes

@@ -4,14 +4,17 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
+from .outcomes import Change
+
 
 class Transaction:
     """`execute` and `executemany` are the connection's own; `next_message` becomes durable with the commit.
 
-    `sizes`: what inboxes hold at most, (messages, bytes), as far as they were measured in this turn.
+    `sizes`: what inboxes hold at most, (messages, bytes), as far as they were measured in this turn. `changes`: what
+    the command at hand did to work; its outcome takes them along.
     """
 
-    __slots__ = ("execute", "executemany", "next_message", "now", "sizes")
+    __slots__ = ("changes", "execute", "executemany", "next_message", "now", "sizes")
 
     def __init__(self, connection: sqlite3.Connection, now: int, next_message: int) -> None:
         self.execute: Callable[..., sqlite3.Cursor] = connection.execute
@@ -19,3 +22,4 @@ class Transaction:
         self.now = now
         self.next_message = next_message
         self.sizes: dict[str, tuple[int, int]] = {}
+        self.changes: list[Change] = []

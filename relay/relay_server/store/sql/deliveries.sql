@@ -7,6 +7,11 @@ INSERT INTO deliveries (message, agent, stage, at, attempt, size) VALUES (?, ?, 
 INSERT INTO deliveries (message, agent, stage, at, attempt, size, rank, due_at, expires_at, offer_at)
 VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?);
 
+-- name: put_withdrawn
+-- A candidate for work that nobody gets yet.
+INSERT INTO deliveries (message, agent, stage, at, attempt, size, rank, reason)
+VALUES (?, ?, 'superseded', ?, 0, ?, ?, ?);
+
 -- name: put_ranked
 INSERT OR IGNORE INTO ranked (agent, rank, message) VALUES (?, ?, ?);
 
@@ -60,7 +65,7 @@ WHERE message = ? AND agent = ? AND stage IN ('queued', 'surfaced');
 -- The open, due part of an inbox, oldest first. The caller stops when it has enough.
 SELECT d.attempt, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops, m.subject, m.channel,
        m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at, m.supersedes, m.caused_by,
-       m.reply_by_at
+       m.reply_by_at, m.type, m.severity
 FROM deliveries AS d INDEXED BY deliveries_open CROSS JOIN messages AS m ON m.message = d.message
 WHERE d.agent = ?1 AND d.message > ?2 AND d.stage IN ('queued', 'surfaced') AND (d.due_at IS NULL OR d.due_at <= ?3)
   AND (d.expires_at IS NULL OR d.expires_at > ?3) AND d.rank = 5
@@ -71,7 +76,7 @@ LIMIT ?4;
 -- The part of it with another priority than the default, between two ranks.
 SELECT d.attempt, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops, m.subject, m.channel,
        m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at, m.supersedes, m.caused_by,
-       m.reply_by_at
+       m.reply_by_at, m.type, m.severity
 FROM ranked AS r CROSS JOIN deliveries AS d ON d.message = r.message AND d.agent = r.agent
 CROSS JOIN messages AS m ON m.message = r.message
 WHERE r.agent = ?1 AND r.rank BETWEEN ?2 AND ?3 AND d.stage IN ('queued', 'surfaced')
@@ -96,7 +101,7 @@ SELECT agent, rank, message FROM deliveries WHERE message = ? AND rank <> 5 AND 
 -- name: inbox_open
 SELECT d.stage, d.at, d.attempt, d.reason, CASE d.stage WHEN 'queued' THEN d.due_at END, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops,
        m.subject, m.channel, m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at,
-       m.supersedes, m.caused_by, m.reply_by_at
+       m.supersedes, m.caused_by, m.reply_by_at, m.type, m.severity
 FROM deliveries AS d INDEXED BY deliveries_open CROSS JOIN messages AS m ON m.message = d.message
 WHERE d.agent = ? AND d.stage IN ('queued', 'surfaced') AND d.message > ? AND (?3 IS NULL OR m.channel = ?3)
 ORDER BY d.message;
@@ -104,7 +109,7 @@ ORDER BY d.message;
 -- name: inbox_all
 SELECT d.stage, d.at, d.attempt, d.reason, CASE d.stage WHEN 'queued' THEN d.due_at END, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops,
        m.subject, m.channel, m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at,
-       m.supersedes, m.caused_by, m.reply_by_at
+       m.supersedes, m.caused_by, m.reply_by_at, m.type, m.severity
 FROM deliveries AS d JOIN messages AS m ON m.message = d.message
 WHERE d.agent = ? AND d.message > ? AND (?3 IS NULL OR m.channel = ?3)
 ORDER BY d.message;

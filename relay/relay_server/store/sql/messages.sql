@@ -22,14 +22,14 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: put_special_message
 INSERT INTO messages (message, sender, target, body, sent_at, thread, hops, recipients, online, claimable,
                       subject, channel, reply_to, intent, content_type, headers, key, priority, expires_at, due_at,
-                      reply_by_at, offer_s, supersedes, caused_by)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                      reply_by_at, offer_s, supersedes, caused_by, type, severity)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: message_by_key
 -- The message that a key already made, to answer again or to refuse.
 SELECT message, thread, hops, recipients, online, sent_at, expires_at - sent_at, due_at - sent_at,
        reply_by_at - sent_at, target, body, subject, channel, reply_to, intent, content_type, headers, claimable,
-       priority, supersedes, caused_by
+       priority, supersedes, caused_by, type, severity
 FROM messages WHERE sender = ? AND key = ?;
 
 -- name: parent
@@ -87,30 +87,25 @@ SELECT 1 FROM messages INDEXED BY messages_supersedes WHERE supersedes = ? AND m
 -- Who has an older message in front of them already, or had.
 SELECT agent, stage, at FROM deliveries WHERE message = ? AND stage IN ('surfaced', 'done');
 
--- name: end_ready_work
--- Nobody's to do any more, for a reason.
-UPDATE work SET state = ?, changed_at = ?, ready_at = NULL, reason = ?
-WHERE message = ? AND state IN ('ready', 'delayed');
-
 -- name: supersede_held
 -- It stays with its holder, and is nobody's after that.
-UPDATE work SET superseded_by = ? WHERE message = ? AND state = 'claimed';
+UPDATE work SET superseded_by = ? WHERE message = ? AND state IN ('claimed', 'working', 'parked');
 
 -- name: sender_of
 SELECT sender FROM messages WHERE message = ?;
 
 -- name: message_row
 SELECT message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
-       claimable, priority, expires_at, supersedes, caused_by, reply_by_at
+       claimable, priority, expires_at, supersedes, caused_by, reply_by_at, type, severity
 FROM messages WHERE message = ?;
 
 -- name: thread_page
 SELECT message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
-       claimable, priority, expires_at, supersedes, caused_by, reply_by_at
+       claimable, priority, expires_at, supersedes, caused_by, reply_by_at, type, severity
 FROM messages WHERE message = ?1 AND message > ?2
 UNION ALL
 SELECT message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
-       claimable, priority, expires_at, supersedes, caused_by, reply_by_at
+       claimable, priority, expires_at, supersedes, caused_by, reply_by_at, type, severity
 FROM messages INDEXED BY messages_thread WHERE thread = ?1 AND thread <> message AND message > ?2
 ORDER BY message;
 
@@ -121,12 +116,15 @@ SELECT thread FROM messages WHERE message = ?;
 -- The newest message that replaced this one; its senders look for it only when asked why.
 SELECT reason FROM deliveries WHERE message = ? AND stage = 'superseded' AND reason GLOB 'superseded by *' LIMIT 1;
 
+-- name: body_size
+SELECT length(CAST(body AS BLOB)) FROM messages WHERE message = ?;
+
 -- name: message_exists
 SELECT 1 FROM messages WHERE message = ?;
 
 -- name: freshness
--- When a message expires, how long an offer of it to one of many lasts, and what replaced it while it was held.
-SELECT m.expires_at, m.offer_s, w.superseded_by FROM messages AS m LEFT JOIN work AS w ON w.message = m.message
+-- When a message expires, how long an offer of it to one of many lasts; what replaced it while it was held, by whom.
+SELECT m.expires_at, m.offer_s, w.superseded_by, w.holder FROM messages AS m LEFT JOIN work AS w ON w.message = m.message
 WHERE m.message = ?;
 
 -- name: target_of

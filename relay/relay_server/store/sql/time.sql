@@ -60,16 +60,11 @@ WHERE message = ?1 AND agent = ?2 AND stage IN ('queued', 'surfaced') AND due_at
 -- name: lapsed_offer
 SELECT 1 FROM deliveries WHERE message = ? AND agent = ? AND stage IN ('queued', 'nacked', 'dead') AND offer_at <= ?;
 
--- name: ripe_work
-UPDATE work SET state = 'ready', changed_at = ?1, ready_at = NULL
-WHERE message IN (SELECT message FROM work INDEXED BY work_delayed WHERE state = 'delayed' AND ready_at <= ?1 LIMIT ?2)
-RETURNING message;
-
 -- name: next_due
 SELECT min(due) FROM (
     SELECT min(at) AS due FROM alarms
     UNION ALL
-    SELECT min(ready_at) FROM work WHERE state = 'delayed'
+    SELECT min(ready_at) FROM work WHERE state = 'delayed' AND ready_at IS NOT NULL
     UNION ALL
     SELECT min(reply_by_at) FROM asks WHERE state = 'open'
 );
@@ -82,7 +77,7 @@ SELECT message, sent_at < ?2 AND NOT EXISTS (
     WHERE d.message = m.message AND (d.stage IN ('queued', 'surfaced') OR d.at >= ?2)
 ) AND NOT EXISTS (
     SELECT 1 FROM work AS w
-    WHERE w.message = m.message AND (w.state IN ('ready', 'claimed', 'delayed') OR w.changed_at >= ?2)
+    WHERE w.message = m.message AND (w.state IN ('ready', 'delayed', 'claimed', 'working', 'parked') OR w.changed_at >= ?2)
 ) AND NOT EXISTS (
     SELECT 1 FROM asks AS a WHERE a.message = m.message AND (a.state IN ('open', 'overdue') OR a.reply_by_at >= ?2)
 ), sent_at >= ?2

@@ -1,0 +1,219 @@
+"""Claims: what a holder says, each a conditional write of claim.py's table.
+
+The UPDATE names the states and the fence it starts from, so whoever comes second changes nothing and gets no row back;
+only then is looked up why, to say so.
+"""
+
+from typing import Any
+
+from relay_proto.errors import Finished, RelayError
+
+from ..claim import HELD, TRANSITIONS, Event, after_failure, after_silence, backoff_s, is_repeat, why_not_held
+from . import asks, dependencies, queries
+from .alarms import WORK, set_alarm
+from .commands import (
+    CheckFence,
+    CompleteWork,
+    ExpireWork,
+    FailWork,
+    ParkWork,
+    ProgressWork,
+    ReleaseWork,
+    RenewWork,
+    ResumeWork,
+)
+from .history import note
+from .moves import moves
+from .outcomes import Done, Fenced, Lost, Outcome, Parked, Renewed, Returned
+from .transaction import Transaction
+from .work import NEEDED, offer_again, state_of
+
+
+def renew_work(tx: Transaction, command: RenewWork) -> Outcome:
+    row = tx.execute(
+        queries.renew,
+        (command.epoch, command.lease_s, tx.now, command.message, command.fence, command.agent),
+    ).fetchone()
+    if row is None:
+        return _refusal(tx, command.agent, command.message, command.fence, "renew")
+    return Renewed(command.message, command.fence, row[0], row[1])
+
+
+def progress_work(tx: Transaction, command: ProgressWork) -> Outcome:
+    row = tx.execute(
+        queries.progress,
+        (command.epoch, tx.now, command.progress, command.note, command.message, command.fence, command.agent),
+    ).fetchone()
+    if row is None:
+        return _refusal(tx, command.agent, command.message, command.fence, "progress")
+    step, sender, lease_s = row
+    note(
+        tx, command.message, step, "progress", "working", sender, command.agent, command.fence, command.note,
+        progress=command.progress,
+    )  # fmt: skip
+    return Renewed(command.message, command.fence, lease_s, "working")
+
+
+def park_work(tx: Transaction, command: ParkWork) -> Outcome:
+    message, agent = command.message, command.agent
+    if command.depends_on is not None:
+        _check_held(tx, agent, message, command.fence, "park")  # before what it names is looked at
+        dependencies.check(tx, message, command.depends_on)
+    until = tx.now + int(command.deadline_s * 1000)
+    row = tx.execute(
+        queries.park,
+        (command.epoch, tx.now, command.needs, command.reason, until, message, command.fence, agent),
+    ).fetchone()
+    if row is None:
+        return _refusal(tx, agent, message, command.fence, "park")
+    text = command.needs if command.reason is None else f"{command.needs}: {command.reason}"
+    note(tx, message, row[0], "park", "parked", row[1], agent, command.fence, text)
+    due_at = until
+    if command.depends_on is not None:
+        dependencies.replace(tx, message, command.depends_on)
+        if not dependencies.open_ones(tx, message):
+            due_at = tx.now  # they are done already
+            set_alarm(tx, due_at, message, WORK)
+    set_alarm(tx, until, message, WORK)
+    return Parked(message, command.fence, until, due_at)
+
+
+def resume_work(tx: Transaction, command: ResumeWork) -> Outcome:
+    row = tx.execute(
+        queries.resume, (command.epoch, command.lease_s, tx.now, command.message, command.fence, command.agent)
+    ).fetchone()
+    if row is None:
+        _check_held(tx, command.agent, command.message, command.fence, "resume")
+        # It runs already: its deadline was over, or this was said before.
+        renewal = RenewWork(None, None, command.agent, command.epoch, command.message, command.fence, command.lease_s)
+        return renew_work(tx, renewal)
+    note(tx, command.message, row[0], "resume", "working", row[1], command.agent, command.fence)
+    return Renewed(command.message, command.fence, row[2], "working")
+
+
+def release_work(tx: Transaction, command: ReleaseWork) -> Outcome:
+    if _end(tx, command, "release", attempts_back=1) is None:
+        return _refusal(tx, command.agent, command.message, command.fence, "release")
+    return _returned(tx, command.message)
+
+
+def _returned(tx: Transaction, message: int) -> Returned:
+    """A claim ended and the work is there again."""
+    offer, moved = offer_again(tx, message)
+    return Returned([message], [offer], tx.now if offer.delivery is None else None, moved)
+
+
+def complete_work(tx: Transaction, command: CompleteWork) -> Outcome:
+    marks = _end(tx, command, "complete", result=command.result)
+    if marks is None:
+        return _refusal(tx, command.agent, command.message, command.fence, "complete")
+    tx.execute(queries.end_delivery, ("done", tx.now, None, command.message, command.agent))
+    due_at = dependencies.wake(tx, command.message) if marks & NEEDED else None
+    return Returned([command.message], [], due_at, moves(tx, command.message, [command.agent], "done"))
+
+
+def fail_work(tx: Transaction, command: FailWork) -> Outcome:
+    message, agent = command.message, command.agent
+    state, fence, attempts, holder, _, _, attempts_max, _ = state_of(tx, message)
+    event = after_failure(attempts, attempts_max, command.retry)
+    if state not in HELD or fence != command.fence or holder != agent:
+        return _refusal(tx, agent, message, command.fence, event)
+    ready_at = tx.now + int(backoff_s(attempts) * 1000) if event == "fail" else None
+    marks = _end(tx, command, event, ready_at=ready_at, reason=command.reason)
+    assert marks is not None, "it was held under this fence a statement ago"
+    if ready_at is not None:
+        reason = "failed; waits for its next attempt"
+        waiting = tx.execute(queries.withdraw, (tx.now, reason, message)).fetchall()
+        return Returned([message], [], ready_at, moves(tx, message, [one for (one,) in waiting], "superseded", reason))
+    return _given_up(tx, message, agent, command.reason, event, marks)
+
+
+def _given_up(tx: Transaction, message: int, agent: str, reason: str, event: Event, marks: int) -> Returned:
+    tx.execute(queries.end_delivery, ("dead", tx.now, reason, message, agent))
+    due_at = dependencies.wake(tx, message) if marks & NEEDED and event == "fail_for_good" else None
+    return Returned([message], [], due_at, asks.moved(tx, message, [agent], "dead", reason))
+
+
+def expire_work(tx: Transaction, command: ExpireWork) -> Returned:
+    message = command.message
+    found = tx.execute(queries.work_state, (message,)).fetchone()
+    if found is None:
+        return Returned([], [])
+    event = after_silence(found[2], found[6])
+    reason = "its holders fell silent" if event == "give_up" else "its holder fell silent"
+    state = TRANSITIONS["claimed", event]
+    row = tx.execute(queries.expire_claim, (state, tx.now, reason, message, command.fence, command.epoch)).fetchone()
+    if row is None:
+        return Returned([], [])
+    step, sender, marks, holder = row
+    note(tx, message, step, event, state, sender, None, command.fence, f"{holder} fell silent")
+    is_over = event == "give_up"
+    returned = _given_up(tx, message, holder, reason, event, marks) if is_over else _returned(tx, message)
+    returned.lost = [Lost(message, holder, command.fence, state, "it was silent for longer than its lease")]
+    return returned
+
+
+def release_all(tx: Transaction, agent: str, epoch: int) -> Returned:
+    """Give back whatever an agent holds under an epoch: it said bye."""
+    all_returned = Returned([], [])
+    for message, fence in tx.execute(queries.claims_of, (agent, epoch)).fetchall():
+        if _end(tx, ReleaseWork(None, None, agent, message, fence), "release", attempts_back=1) is not None:
+            returned = _returned(tx, message)
+            all_returned.ended += returned.ended
+            all_returned.offers += returned.offers
+            all_returned.moved += returned.moved
+            all_returned.due_at = returned.due_at or all_returned.due_at
+    return all_returned
+
+
+def check_fence(tx: Transaction, command: CheckFence) -> Outcome:
+    """Whether the claim of this fence stands. Reads only; in line with the writes, so it is true when it is said."""
+    state, fence, _, holder, *_ = state_of(tx, command.message)
+    error = why_not_held(command.message, holder or "nobody", command.fence, state, fence, holder)
+    if error is None:
+        return Fenced(command.message, fence, holder, state)
+    if command.fence == fence and state not in HELD:
+        return Finished(
+            f"message {command.message} is not held any more: it is {state}", detail={"state": state, "fence": fence}
+        )
+    return error
+
+
+def _end(
+    tx: Transaction,
+    command: ReleaseWork | CompleteWork | FailWork,
+    event: Event,
+    *,
+    attempts_back: int = 0,
+    ready_at: int | None = None,
+    result: Any = None,
+    reason: str | None = None,
+) -> int | None:
+    """held -> where the event leads, for the holder with the current fence: its marks, or None when it is not so."""
+    state = TRANSITIONS["working", event]
+    row = tx.execute(
+        queries.end_claim,
+        (state, attempts_back, tx.now, ready_at, result, reason, command.message, command.fence, command.agent),
+    ).fetchone()
+    if row is None:
+        return None
+    step, sender, marks = row
+    note(tx, command.message, step, event, state, sender, command.agent, command.fence, reason)
+    return int(marks)
+
+
+def _check_held(tx: Transaction, agent: str, message: int, fence: int, event: Event) -> None:
+    state, current, _, holder, *_ = state_of(tx, message)
+    error = why_not_held(message, agent, fence, state, current, holder)
+    if error is not None:
+        raise error
+
+
+def _refusal(tx: Transaction, agent: str, message: int, fence: int, event: Event) -> Outcome:
+    """Why the write changed nothing; Done when it evidently was applied before."""
+    state, current, _, holder, *_ = state_of(tx, message)
+    if fence == current and holder == agent and is_repeat(event, state):
+        return Done()
+    error: RelayError | None = why_not_held(message, agent, fence, state, current, holder)
+    assert error is not None, "a claim held under this fence can't have been refused"
+    return error

@@ -1,0 +1,123 @@
+-- Tasks: what is next, what is reported again, what depends on what, and lists. Each statement has a name, and is followed by what it is for.
+
+-- name: next_ready
+-- What is ready for one target and not this agent's own, nor declined by it; by priority, then the oldest.
+SELECT w.rank, w.message FROM work AS w INDEXED BY work_ready
+WHERE w.target = ?1 AND w.state = 'ready' AND w.sender <> ?2
+  AND NOT EXISTS (
+      SELECT 1 FROM deliveries AS d
+      WHERE d.message = w.message AND d.agent = ?2 AND d.stage IN ('nacked', 'dead'))
+ORDER BY w.rank, w.message
+LIMIT ?3;
+
+-- name: next_ready_of
+-- The same, of one type or in one channel.
+SELECT w.rank, w.message FROM work AS w INDEXED BY work_ready CROSS JOIN messages AS m ON m.message = w.message
+WHERE w.target = ?1 AND w.state = 'ready' AND w.sender <> ?2
+  AND NOT EXISTS (
+      SELECT 1 FROM deliveries AS d
+      WHERE d.message = w.message AND d.agent = ?2 AND d.stage IN ('nacked', 'dead'))
+  AND (?4 IS NULL OR m.type = ?4) AND (?5 IS NULL OR m.channel = ?5)
+ORDER BY w.rank, w.message
+LIMIT ?3;
+
+-- name: agent_address
+SELECT label, tags, caps, channels FROM agents WHERE agent = ?;
+
+-- name: open_task
+-- The open task of one thing of one source.
+SELECT w.message, w.occurrences, w.state, w.fence, m.thread, m.hops, m.recipients, m.online
+FROM work AS w INDEXED BY work_dedupe CROSS JOIN messages AS m ON m.message = w.message
+WHERE w.source = ? AND w.dedupe_key = ? AND w.state IN ('ready', 'delayed', 'claimed', 'working', 'parked');
+
+-- name: was_reported
+SELECT 1 FROM history WHERE message = ? AND key = ?;
+
+-- name: recur
+-- It was reported again.
+UPDATE work SET occurrences = occurrences + 1, last_seen_at = ?, steps = steps + 1 WHERE message = ?
+RETURNING steps, fence, sender, state, occurrences;
+
+-- name: dedupe_of
+SELECT source, dedupe_key FROM work WHERE message = ?;
+
+-- name: add_dependency
+INSERT OR IGNORE INTO dependencies (message, needs) VALUES (?, ?);
+
+-- name: mark_needed
+-- When it is over, those that wait for it are to be looked at.
+UPDATE work SET marks = marks | 4 WHERE message = ? AND marks & 4 = 0;
+
+-- name: wake_dependents
+-- It is over: whoever waits for it is looked at now.
+INSERT OR IGNORE INTO alarms (at, message, agent)
+SELECT ?2, d.message, '' FROM dependencies AS d INDEXED BY dependencies_needed WHERE d.needs = ?1;
+
+-- name: needs_of
+-- What a task waits for, and how that stands.
+SELECT d.needs, w.state FROM dependencies AS d CROSS JOIN work AS w ON w.message = d.needs WHERE d.message = ?
+ORDER BY d.needs;
+
+-- name: drop_open_needs
+DELETE FROM dependencies WHERE message = ? AND needs NOT IN (SELECT message FROM work WHERE state = 'done');
+
+-- name: waits_for
+-- A task that stands still until others are done, and which.
+SELECT d.needs FROM work AS w CROSS JOIN dependencies AS d ON d.message = w.message
+WHERE w.message = ? AND (w.state = 'delayed' AND w.ready_at IS NULL OR w.state = 'parked' AND w.needs = 'dependency');
+
+-- name: standing
+-- What an alarm about work is looked at for.
+SELECT w.state, w.ready_at, w.needs, w.park_until, m.expires_at, m.offer_s, m.due_at
+FROM work AS w CROSS JOIN messages AS m ON m.message = w.message WHERE w.message = ?;
+
+-- name: set_ready_at
+-- What it waited for is done.
+UPDATE work SET ready_at = ? WHERE message = ? AND state = 'delayed' AND ready_at IS NULL;
+
+-- name: is_offered
+-- Somebody has it, or is about to get it.
+SELECT 1 FROM deliveries
+WHERE message = ? AND (stage IN ('queued', 'surfaced') OR stage IN ('nacked', 'dead') AND offer_at IS NOT NULL);
+
+-- name: place_of
+SELECT length(CAST(m.body AS BLOB)), w.rank, w.state FROM work AS w CROSS JOIN messages AS m ON m.message = w.message
+WHERE w.message = ?;
+
+-- name: count_open
+SELECT state, count(*) FROM work INDEXED BY work_open
+WHERE state IN ('ready', 'delayed', 'claimed', 'working', 'parked', 'buried') GROUP BY state;
+
+-- name: open_tasks
+-- The ids of what is not over, and of what is buried.
+SELECT message FROM work INDEXED BY work_open
+WHERE state IN ('ready', 'delayed', 'claimed', 'working', 'parked', 'buried');
+
+-- name: tasks_up
+SELECT message FROM work WHERE message > ? ORDER BY message LIMIT ?;
+
+-- name: tasks_down
+SELECT message FROM work WHERE message < ? ORDER BY message DESC LIMIT ?;
+
+-- name: task
+SELECT w.message, w.sender, w.target, w.state, m.sent_at, w.changed_at, w.attempts, w.attempts_max, w.fence, m.thread,
+       m.subject, m.type, m.severity, w.source, w.dedupe_key, w.occurrences, w.last_seen_at, m.priority, m.channel,
+       m.expires_at, w.holder, w.ready_at, w.needs, w.park_until, w.progress, w.note, w.progress_at, w.reason,
+       w.began_at
+FROM work AS w CROSS JOIN messages AS m ON m.message = w.message
+WHERE w.message = ?;
+
+-- name: task_body
+SELECT m.body, w.result FROM work AS w CROSS JOIN messages AS m ON m.message = w.message WHERE w.message = ?;
+
+-- name: history_of
+SELECT at, event, state, agent, fence, note FROM history WHERE message = ? ORDER BY step;
+
+-- name: last_event
+SELECT event FROM history WHERE message = ? ORDER BY step DESC LIMIT 1;
+
+-- name: delete_history
+DELETE FROM history WHERE message = ?;
+
+-- name: delete_dependencies
+DELETE FROM dependencies WHERE message = ?1 OR needs = ?1;
