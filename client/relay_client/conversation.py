@@ -10,7 +10,8 @@ Rules
   bytes (same id, same key) go out again, in order: what the relay had already taken, it answers as before.
 - Nothing but the register frame leaves before the relay has answered it.
 - The caller may lose interest in a request (`abandon`). Its late answer is dropped quietly. What only asked is not sent
-  again; what ends a claim is, and a claim that was won for nobody is released: no claim leaks.
+  again; what ends a claim is, and a claim that was won for nobody is released: no claim leaks. What answers mean for
+  the claims that are held stands in `claims.py`.
 - A send whose reply is waited for is an ask as well (`asks.py`); what it is about is what its answer names.
 - Subscriptions belong to a connection: each new one gets them again.
 - Acks need no answer and are not kept: one that was lost comes back as a delivery that was handled (`deliveries.py`).
@@ -31,7 +32,9 @@ from relay_proto.errors import Claimed, RelayError, error_for
 from relay_proto.frames import (
     Ack,
     Bye,
+    Check,
     Claim,
+    ClaimNext,
     Complete,
     Deliver,
     Error,
@@ -41,10 +44,13 @@ from relay_proto.frames import (
     Heartbeat,
     Nack,
     Ok,
+    Park,
+    Progress,
     Register,
     RelayFrame,
     Release,
     Renew,
+    Resume,
     Send,
     Subscribe,
     Unsubscribe,
@@ -52,16 +58,13 @@ from relay_proto.frames import (
 )
 
 from .asks import Ask, Asks
+from .claims import Claims, granted
 from .deliveries import Deliveries
 from .events import Feed
 from .requests import About, OpenRequest, OpenRequests, Waiter
 
 REGISTER_ID: Final = 0
 """The request id of every register; all others count from 1."""
-CLAIM_OVER: Final = frozenset({"stale_fence", "not_holder", "not_claimable", "unknown_message"})
-"""What the relay answers to who does not hold the claim any more."""
-_CLAIM_REFUSED: Final = frozenset({"claimed", "not_claimable", "unknown_message"})
-
 
 _BYE: Final = codec.encode_frame(Bye())
 
@@ -86,13 +89,15 @@ class Conversation(Generic[W]):
 
     __slots__ = (
         "_key_count", "_key_prefix", "_last_id", "_open", "_outgoing",
-        "answer", "asks", "bye", "complaints", "deliveries", "feeds", "refusal", "register", "state", "subscribed",
+        "answer", "asks", "bye", "claims", "complaints", "deliveries", "feeds", "refusal", "register", "state",
+        "subscribed",
     )  # fmt: skip
 
     def __init__(self, register: Register, key_prefix: str) -> None:
         self.register = register
         self.state = State.OFFLINE
         self.deliveries = Deliveries()
+        self.claims = Claims(self.deliveries)
         self.asks: Asks[W] = Asks()
         self.feeds: WeakSet[Feed] = WeakSet()  # who wants to hear events, as long as he does
         self.subscribed: set[EventKind] = set()
@@ -123,7 +128,7 @@ class Conversation(Generic[W]):
         self.state = State.OFFLINE
         self._outgoing.clear()
         for request in list(self._open):
-            if not request.is_wanted and not isinstance(request.about, (Claim, Release, Complete, Fail)):
+            if not request.is_wanted and not isinstance(request.about, (Claim, ClaimNext, Release, Complete, Fail)):
                 self._open.close(request)
 
     def _registered(self, answer: Ok) -> None:
@@ -137,6 +142,7 @@ class Conversation(Generic[W]):
             self.request(renewal.id, codec.encode_frame(renewal), None, renewal)
         for request in again:
             self._write_request(request)
+        self.claims.watches.registered()
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
@@ -194,19 +200,22 @@ class Conversation(Generic[W]):
         match request.about:
             case Release() | Complete() | Fail():
                 pass  # the decision stands, whoever waits for its answer
-            case Claim():
+            case Claim() | ClaimNext():
                 if not request.sent:
                     self._open.close(request)  # else it may be won: only asking again shows it, then it is given back
             case _:
                 if self.state is not State.ONLINE:
                     self._open.close(request)
 
-    def give_back(self, claim: Ok) -> None:
-        """Release what a claim won for nobody: its caller was cancelled."""
-        assert claim.message is not None, claim
-        assert claim.fence is not None, claim
-        release = Release(id=self.next_id(), message=claim.message, fence=claim.fence)
-        self.request(release.id, codec.encode_frame(release), None, release)
+    def give_back(self, about: Claim | ClaimNext, ok: Ok) -> None:
+        """Release what a claim won: its caller was cancelled in that very moment."""
+        for message, fence in [(about.message, ok.fence or 0)] if isinstance(about, Claim) else granted(ok):
+            self.release(message, fence)
+
+    def release(self, message: int, fence: int) -> None:
+        """Release a claim, whoever hears the answer. Without a connection it is said on the next one."""
+        frame = Release(id=self.next_id(), message=message, fence=fence)
+        self.request(frame.id, codec.encode_frame(frame), None, frame)
 
     def end(self) -> list[W]:
         """Close every request and drop every ask; who waited for them. For when no connection will come any more."""
@@ -258,7 +267,7 @@ class Conversation(Generic[W]):
                     if request is not None:
                         self._open.close(request)
                         if request.about is not None:
-                            self._answered(request.about, frame, wanted=request.is_wanted)
+                            frame = self._answered(request.about, frame, wanted=request.is_wanted)
                         if request.waiter is not None and not request.waiter.done():
                             answers.append((request.waiter, frame))
                     else:
@@ -284,11 +293,10 @@ class Conversation(Generic[W]):
         self.deliveries.keeps_replies = self.asks.may_be_answered
 
     def _happened(self, event: Event) -> None:
-        if event.event in ("superseded", "withdrawn"):
-            if event.message is not None:
-                self.deliveries.withdrawn(event.message, event.by)
-        elif event.event.startswith("reply."):
+        if event.event.startswith("reply."):
             self.asks.happened(event)
+        else:
+            self.claims.happened(event, self.register.agent)
         for feed in self.feeds:
             feed.put(event)
 
@@ -314,32 +322,22 @@ class Conversation(Generic[W]):
                 self.deliveries.acked(about.messages, about.stage)
             case Nack():
                 self.deliveries.nacked(about.message)
-            case Claim() | Renew() | Complete() | Update() | Heartbeat() | Subscribe() | Unsubscribe() | Send():
+            case Claim() | ClaimNext() | Renew() | Progress() | Park() | Resume() | Complete() | Check():
+                pass  # they change something only once they are answered
+            case Update() | Heartbeat() | Subscribe() | Unsubscribe() | Send():
                 pass  # they change something only once they are answered
             case _:
                 assert_never(about)
 
-    def _answered(self, about: About, frame: Ok | Error, *, wanted: bool) -> None:
-        code = frame.code if isinstance(frame, Error) else None
+    def _answered(self, about: About, frame: Ok | Error, *, wanted: bool) -> Ok | Error:
+        """Take in an answer. Gives back what the caller is to be answered."""
         match about:
-            case Claim():
-                if isinstance(frame, Error):
-                    if frame.code in _CLAIM_REFUSED:
-                        self.deliveries.claim_refused(about.message)
-                elif wanted:
-                    self.deliveries.claim_begun(about.message, frame.fence or 0)
-                elif self.deliveries.fence_held(about.message) is None and not self._open.is_claiming(about.message):
-                    self.give_back(frame)  # unless it was claimed again meanwhile: then it is that caller's
-            case Complete():
-                if code is None:
-                    self.deliveries.completed(about.message)
-                elif code in CLAIM_OVER:
-                    self.deliveries.lost(about.message, about.fence)
-            case Renew():
-                if code in CLAIM_OVER:
-                    self.deliveries.lost(about.message, about.fence)
+            case Claim() | ClaimNext():
+                return self._claim_answered(about, frame, wanted=wanted)
+            case Renew() | Progress() | Park() | Resume() | Release() | Complete() | Fail() | Check():
+                self.claims.answered(about, frame)
             case Update() | Heartbeat():
-                if code is None:
+                if isinstance(frame, Ok):
                     self._describe(about)
             case Subscribe() | Unsubscribe():
                 self._subscribe(about, frame, wanted=wanted)
@@ -348,10 +346,25 @@ class Conversation(Generic[W]):
                     self.asks.accepted(about.id, frame)
                 else:
                     self.asks.refused(about.id)
-            case Release() | Fail() | Ack() | Nack():
+            case Ack() | Nack():
                 pass  # what they change was changed when they were asked
             case _:
                 assert_never(about)
+        return frame
+
+    def _claim_answered(self, about: Claim | ClaimNext, frame: Ok | Error, *, wanted: bool) -> Ok | Error:
+        if isinstance(frame, Error):
+            if isinstance(about, Claim):
+                self.claims.refused(about, frame)
+        elif not wanted:
+            for message, fence in self.claims.won_for_nobody(about, frame):
+                if not self._open.is_claiming(message):  # else it was claimed again meanwhile, and is that caller's
+                    self.release(message, fence)
+        elif isinstance(about, Claim):
+            return self.claims.granted(about, frame, self.register.agent)
+        else:
+            self.claims.granted_next(frame)
+        return frame
 
     def _subscribe(self, about: Subscribe | Unsubscribe, frame: Ok | Error, *, wanted: bool) -> None:
         if isinstance(frame, Ok):

@@ -14,7 +14,8 @@ Rules
 - Claimable work is handled only when this agent completed it: after a release or an expiry the relay offers it again,
   and that offer must come through. So the end of a claim settles the delivery at once. The ack is placed so that it can
   never hit the *next* offer: before the release, after the failure (that offer comes a backoff later).
-- What comes again while its claim is held here is kept aside, and comes through only if the claim turns out to be lost.
+- What is claimed while it waits (or is claimed unseen, by claim_next) is in hand from then on. What comes again while its
+  claim is held here is kept aside, and comes through only if the claim turns out to be lost.
 - Acks are collected; whoever writes takes them all, so that those of one tick make one frame.
 - What is given out counts as surfaced: it stands before the consumer. That is told once for all of a tick, and only of
   what is still unsettled then: `done` says more, and after a nack or a release it would hit the next offer.
@@ -85,6 +86,7 @@ class Deliveries:
             self._acks.append(message)
         elif message in self._held:
             self._held[message].again = frame
+            self._open.setdefault(message, frame)  # so that the end of the claim acks it
         elif message not in self._open:
             self._open[message] = frame
             self._waiting.append(frame)
@@ -189,9 +191,15 @@ class Deliveries:
         held = self._held.get(message)
         return None if held is None else held.fence
 
-    def claim_begun(self, message: int, fence: int) -> None:
-        """The relay gave us the claim."""
+    def claim_begun(self, message: int, fence: int, frame: Deliver | None = None) -> None:
+        """The relay gave us the claim, perhaps with its message. What still waits of it is not given out any more."""
         self._held[message] = _Held(fence)
+        here = self._open.get(message)
+        if here is not None:
+            if any(waiting is here for waiting in self._waiting):
+                self._waiting = deque(waiting for waiting in self._waiting if waiting is not here)
+        elif frame is not None:
+            self._open[message] = frame
 
     def claim_refused(self, message: int) -> None:
         """Someone else has it, or its work is over: this offer is spent. The next offer of it is a new delivery."""

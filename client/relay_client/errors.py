@@ -4,8 +4,10 @@ Answers of the relay (`claimed`, `unknown_agent`, ...) are the typed errors of `
 given a `timeout_s` and got no answer in time raises the builtin TimeoutError; an `ask`, ReplyOverdue, which is one.
 """
 
-from relay_proto.errors import BadRequest, RelayError
-from relay_proto.frames import FieldRefused, Presence, Stage
+from typing import Final
+
+from relay_proto.errors import BadRequest, NotHolder, RelayError
+from relay_proto.frames import FieldRefused, Presence, Stage, State
 
 
 class Unreachable(RelayError):
@@ -92,6 +94,91 @@ class ReplyRefused(_NoReply):
     def reason(self) -> str | None:
         """Why, in the words of who refused it or of the relay."""
         return self.detail.get("reason")
+
+
+class ClaimLost(NotHolder):
+    """The claim was lost while its work was under way: someone else may be at it, and its result is not wanted.
+
+    Raised at the end of `async with agent.claim(..., cancel_on_loss=True)`, in the place of the cancellation that told
+    the body, and by entering work that was lost before.
+    """
+
+    code = "claim_lost"
+    meaning = "The claim was lost while its work was under way; detail.reason says how."
+
+    @property
+    def task(self) -> int | None:
+        """Id of the message."""
+        return self.detail.get("message")
+
+    @property
+    def fence(self) -> int | None:
+        """The fence of the claim that was lost."""
+        return self.detail.get("fence")
+
+    @property
+    def reason(self) -> str | None:
+        """How it was lost, in the words of the relay."""
+        return self.detail.get("reason")
+
+
+class TaskNotDone(RelayError):
+    """A task whose result is waited for is over, and was not done: no result will come. Its subclasses say how."""
+
+    code = "task_not_done"
+    meaning = "The task is over and was not done; detail.state and detail.reason say why."
+
+    @property
+    def task(self) -> int | None:
+        """Id of the message."""
+        return self.detail.get("message")
+
+    @property
+    def state(self) -> State | None:
+        """How it ended."""
+        return self.detail.get("state")
+
+    @property
+    def reason(self) -> str | None:
+        """Why, in the words of who ended it or of the relay; None when nobody said."""
+        return self.detail.get("reason")
+
+
+class TaskFailed(TaskNotDone):
+    """Its holder failed it for good, or nobody claimed it in its time."""
+
+    code = "task_failed"
+    meaning = "The task failed for good, or nobody claimed it in its time."
+
+
+class TaskCanceled(TaskNotDone):
+    """Someone canceled it."""
+
+    code = "task_canceled"
+    meaning = "The task was canceled."
+
+
+class TaskBuried(TaskNotDone):
+    """Its attempts are used up. `Agent.kick` gives it one more; then its result may be waited for again."""
+
+    code = "task_buried"
+    meaning = "The attempts at the task are used up; it may be kicked."
+
+
+class TaskSuperseded(TaskNotDone):
+    """Its sender replaced it by a newer message."""
+
+    code = "task_superseded"
+    meaning = "The task was replaced by a newer one."
+
+
+NOT_DONE: Final[dict[State, type[TaskNotDone]]] = {
+    "failed": TaskFailed,
+    "canceled": TaskCanceled,
+    "buried": TaskBuried,
+    "superseded": TaskSuperseded,
+}
+"""The states in which work is over and was not done, each with its exception."""
 
 
 def same_again(error: RelayError) -> RelayError:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from relay_proto import codec
 from relay_proto.errors import BadFrame, CloseCode, RelayError
-from relay_proto.frames import Claim, Deliver, Error, Event, Heartbeat, Ok
+from relay_proto.frames import Claim, ClaimNext, Deliver, Error, Event, Heartbeat, Ok
 
 from .address import Address
 from .connection import Connection, open_connection
@@ -95,8 +95,8 @@ class Link:
             conversation.abandon(id)
             self._let_askers_in()
             won = answer.done() and not answer.cancelled() and answer.exception() is None
-            if won and isinstance(about, Claim):
-                conversation.give_back(answer.result())  # it was won in the very moment of the cancellation
+            if won and isinstance(about, (Claim, ClaimNext)):
+                conversation.give_back(about, answer.result())  # it was won in the very moment of the cancellation
                 self.flush_soon()
             raise
 
@@ -223,6 +223,8 @@ class Link:
         for answer in self.conversation.end():
             if not answer.done():
                 answer.set_exception(same_again(error))
+        self.conversation.claims.watches.ended(error)
+        self.conversation.claims.watches.tell()
         for line in (self._readers, self._listeners, self._askers):
             line.let_all_in()
 
@@ -336,6 +338,7 @@ class Link:
                 reply.set_result(outcome)
             elif not reply.done():
                 reply.set_exception(outcome)
+        conversation.claims.watches.tell()
         if self._listeners:
             self._listeners.let_all_in()
         if self._readers and conversation.deliveries.has_waiting:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypedDict, TypeVar, Unpack
 
-from relay_proto.frames import Body, Deliver, Intent
+from relay_proto.frames import Body, Deliver, Intent, Severity, StoredMessage
 
 if TYPE_CHECKING:
     from .receiving import Receiving
@@ -13,23 +13,31 @@ Item = TypeVar("Item")
 _REPR_BODY_CHARS = 60
 
 
-class Options(TypedDict, total=False):
-    """The keyword arguments that `Agent.send` and `Agent.ask` share. `Agent.send` says what each does."""
+class Envelope(TypedDict, total=False):
+    """The keyword arguments that `Agent.send`, `ask` and `submit` share. `Agent.send` says what each does."""
 
-    subject: str | None
     channel: str | None
     thread: int | None
     caused_by: int | None
     content_type: str | None
     headers: dict[str, str] | None
     key: str | None
-    claimable: bool
     offer_s: float | None
     hold: bool
     ttl_s: float | None
     delay_s: float | None
     priority: int | None
     supersedes: int | None
+
+
+class Options(Envelope, total=False):
+    """The keyword arguments that `Agent.send` and `Agent.ask` share."""
+
+    subject: str | None
+    claimable: bool
+    attempts: int | None
+    type: str | None
+    severity: Severity | None
 
 
 class AskOptions(Options, total=False):
@@ -86,13 +94,17 @@ class Receipt:
 
 
 class Page(Generic[Item]):
-    """One page of a list, to loop over. `next`: pass it as `after` for the page behind it, None at the end."""
+    """One page of a list, to loop over. `next`: pass it as `after` for the page behind it, None at the end.
 
-    __slots__ = ("items", "next")
+    counts: of `Agent.tasks`, how many tasks there are in each state that is not over, and buried; else empty.
+    """
 
-    def __init__(self, items: list[Item], next: int | str | None) -> None:
+    __slots__ = ("counts", "items", "next")
+
+    def __init__(self, items: list[Item], next: int | str | None, counts: dict[str, int] | None = None) -> None:
         self.items = items
         self.next = next
+        self.counts = counts or {}
 
     def __iter__(self) -> Iterator[Item]:
         return iter(self.items)
@@ -112,12 +124,13 @@ class Message:
     root. claimable: it is work; take it with `agent.claim(message)`. priority: 9 came first, None counts as 4.
     expires_at: after that it would not have been delivered. supersedes: the older message of the sender that this one
     replaces. caused_by: the message that made the sender write it. reply_by_at: the sender is owed a reply by then.
+    type, severity: what kind of thing it is and how bad, where the sender says so.
     """
 
     __slots__ = (
         "_agent", "_frame", "attempt", "body", "caused_by", "channel", "claimable", "content_type", "expires_at",
-        "headers", "hops", "intent", "message", "priority", "reply_by_at", "reply_to", "sender", "sent_at", "subject",
-        "supersedes", "thread", "to",
+        "headers", "hops", "intent", "message", "priority", "reply_by_at", "reply_to", "sender", "sent_at", "severity",
+        "subject", "supersedes", "thread", "to", "type",
     )  # fmt: skip
 
     def __init__(self, agent: "Receiving", frame: Deliver) -> None:
@@ -143,6 +156,8 @@ class Message:
         self.supersedes = frame.supersedes
         self.caused_by = frame.caused_by
         self.reply_by_at = frame.reply_by_at
+        self.type = frame.type
+        self.severity = frame.severity
 
     def __repr__(self) -> str:
         body = self.body if len(self.body) <= _REPR_BODY_CHARS else self.body[: _REPR_BODY_CHARS - 3]
@@ -176,3 +191,15 @@ class Message:
         With `retry` it comes again after `delay_s` (default: the relay's backoff), else it is over.
         """
         await self._agent.nack(self.message, reason, retry, delay_s)
+
+
+def delivered(item: StoredMessage) -> Deliver:
+    """A message of a list as if it had been delivered; its attempt is the how-manieth claim of its work it is."""
+    return Deliver(
+        message=item.message, sender=item.sender, to=item.to, body=item.body, sent_at=item.sent_at, thread=item.thread,
+        attempt=item.attempt or (item.work.attempts if item.work is not None else 0) or 1, hops=item.hops,
+        subject=item.subject, channel=item.channel, reply_to=item.reply_to, intent=item.intent,
+        content_type=item.content_type, headers=item.headers, priority=item.priority, claimable=item.claimable,
+        expires_at=item.expires_at, supersedes=item.supersedes, caused_by=item.caused_by,
+        reply_by_at=item.reply_by_at, type=item.type, severity=item.severity,
+    )  # fmt: skip

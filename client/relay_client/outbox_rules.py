@@ -28,6 +28,7 @@ FAULTS_MAX: Final = 5
 
 _CONTENT: Final = (
     "subject", "channel", "reply_to", "intent", "content_type", "priority", "supersedes", "caused_by",
+    "type", "severity",
 )  # fmt: skip
 _decoder: Final = msgspec.msgpack.Decoder(Send)
 

@@ -1,11 +1,12 @@
-"""What comes to an agent, and what it says of that: the loop, `receive`, acks and nacks."""
+"""What comes to an agent, and what it says of that: the loop, `receive`, acks and nacks, events."""
 
 import asyncio
 from collections.abc import Iterable
 from typing import Literal
 
-from relay_proto.frames import Ack, Nack
+from relay_proto.frames import Ack, EventKind, Nack, Subscribe, Unsubscribe
 
+from .events import Events
 from .iteration import MessageLoop
 from .message import Message
 from .sending import Sending
@@ -61,3 +62,36 @@ class Receiving(Sending):
     def superseded_by(self, message: int) -> int | None:
         """The newer message that replaced this one, which is in hand, as far as the relay has said; else None."""
         return self._conversation.deliveries.superseded_by(message)
+
+    # -- news --------------------------------------------------------------------------------------------------------
+
+    def events(self) -> Events:
+        """`async for event in agent.events()`: what the relay tells by itself, as `relay_proto.frames.Event`.
+
+        - `reply.overdue`, `reply.gone`, `reply.refused`, `reply.deadlock`: about replies that are owed to this agent.
+          `superseded`, `withdrawn`: a message that it was given was replaced, or is over. `task.claimed`: work that it
+          was given was claimed by `agent`. `claim.lost`, `claim.resumed`: what became of a claim of its own. `owed`:
+          after each reconnect, what is owed both ways (when there is anything; at the start ask `owed()`). What one has
+          to `subscribe` to. A newer relay may tell more.
+        - It collects from this call on, for as long as someone holds it; call it before what it is to tell about.
+        - At most 4,096 wait for a slow reader. Then the oldest are dropped: `dropped` of the iterator counts them.
+        - Each call gives an iterator of its own that gets everything.
+
+        Ends when the agent is closed; raises Replaced, Unauthorized or Disconnected when the link ends otherwise. What
+        the relay tells while there is no connection is not told later, `owed` excepted: `receipts()`, `agents()` and
+        `tasks()` show what is now.
+        """
+        return Events(self._link)
+
+    async def subscribe(self, *events: EventKind) -> None:
+        """From now on hear these, as `events()`: `receipt` (how far one's messages come at each recipient), `presence`,
+        `task` (what becomes of the tasks that this agent sent: `task.claimed`, `task.progress`, `task.done`, ..),
+        `tasks` (the same of all tasks).
+
+        It holds over reconnects. Subscribing twice is nothing.
+        """
+        await self._ask(Subscribe, events=list(events))
+
+    async def unsubscribe(self, *events: EventKind) -> None:
+        """Hear these no more."""
+        await self._ask(Unsubscribe, events=list(events))

@@ -5,13 +5,18 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from relay_proto.frames import (
     Ack,
+    Check,
     Claim,
+    ClaimNext,
     Complete,
     Fail,
     Heartbeat,
     Nack,
+    Park,
+    Progress,
     Release,
     Renew,
+    Resume,
     Send,
     Subscribe,
     Unsubscribe,
@@ -23,7 +28,9 @@ OPEN_REQUESTS_MAX: Final = 8192
 OPEN_BYTES_MAX: Final = 64 * 1024 * 1024
 """Bytes of all of them: what is kept to be sent again must fit into memory, whatever the bodies are."""
 
-About = Claim | Renew | Release | Complete | Fail | Update | Heartbeat | Ack | Nack | Subscribe | Unsubscribe | Send
+AboutClaim = Renew | Progress | Park | Resume | Release | Complete | Fail | Check
+"""What a holder says or asks under the fence of its claim."""
+About = Claim | ClaimNext | AboutClaim | Update | Heartbeat | Ack | Nack | Subscribe | Unsubscribe | Send
 """Requests whose asking or answer changes what the client knows. Of the others only the bytes are kept, and so of a
 Send whose reply nobody waits for."""
 

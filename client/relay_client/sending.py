@@ -3,7 +3,7 @@
 import asyncio
 
 from relay_proto import codec
-from relay_proto.frames import Body, Intent, Ok, Send
+from relay_proto.frames import Body, Intent, Ok, Send, Severity
 from relay_proto.targets import parse_target
 
 from .calls import Calls
@@ -29,6 +29,9 @@ class Sending(Calls):
         headers: dict[str, str] | None = None,
         key: str | None = None,
         claimable: bool = False,
+        attempts: int | None = None,
+        type: str | None = None,
+        severity: Severity | None = None,
         offer_s: float | None = None,
         hold: bool = False,
         ttl_s: float | None = None,
@@ -47,8 +50,10 @@ class Sending(Calls):
         - `channel`: of a group only who subscribed to it, or to none at all, gets it. `reply_to`: joins that message's
           thread. `caused_by`: what made one write this, where it is no reply; both count hops, so that no chain of
           messages goes on for ever (HopLimit).
-        - `claimable`: it is work, for exactly one of the recipients. `offer_s`: with any: what its recipient has
-          neither acked nor claimed within this goes to the next one (default 30).
+        - `claimable`: it is work, for exactly one of the recipients (`submit` makes a task with more to it).
+          `attempts`: claims of it that may end badly before it is buried (1 to 100, default 3). `offer_s`: with any:
+          what its recipient has neither acked nor claimed within this goes to the next one (default 30).
+        - `type` (a word), `severity` (info, warning, error, critical): for who sorts by them.
         - `ttl_s`: never delivered later than this after it was accepted. `delay_s`: not before, even if the relay was
           down meanwhile. `priority`: 9 to 0, the higher comes first among what is queued; None counts as 4.
         - `supersedes`: an older message of one's own, not delivered any more where it was not yet; who has it in hand
@@ -66,8 +71,9 @@ class Sending(Calls):
             frame = Send(
                 id=conversation.next_id(), to=to, body=body, subject=subject, channel=channel, thread=thread,
                 reply_to=reply_to, caused_by=caused_by, intent=intent, content_type=content_type, headers=headers,
-                key=key, ttl_s=ttl_s, delay_s=delay_s, priority=priority, claimable=claimable, offer_s=offer_s,
-                supersedes=supersedes, expect_reply_s=expect_reply_s, waits=expect_reply_s is None, hold=hold,
+                key=key, ttl_s=ttl_s, delay_s=delay_s, priority=priority, claimable=claimable, attempts=attempts,
+                type=type, severity=severity, offer_s=offer_s, supersedes=supersedes, expect_reply_s=expect_reply_s,
+                waits=expect_reply_s is None, hold=hold,
             )  # fmt: skip
         except (TypeError, ValueError) as exc:
             raise refused("send", exc) from None
@@ -106,19 +112,19 @@ class Sending(Calls):
         )  # fmt: skip
 
     async def _send_now(self, id: int, data: bytes, key: str, timeout_s: float | None) -> Receipt:
+        ok = await self._accepted(id, data, key, timeout_s)
+        return Receipt(
+            ok.message or 0, ok.thread or 0, ok.recipients or 0, ok.online or 0, ok.duplicate, key, ok.full, ok.note
+        )
+
+    async def _accepted(self, id: int, data: bytes, key: str, timeout_s: float | None) -> Ok:
+        """The relay's answer to a send; TimeoutError when none came within `timeout_s`."""
         if timeout_s is None:
-            return _receipt(await self._link.ask(id, data), key)
+            return await self._link.ask(id, data)
         try:
             async with asyncio.timeout(timeout_s):
-                ok = await self._link.ask(id, data)
+                return await self._link.ask(id, data)
         except TimeoutError:
             raise TimeoutError(
                 f"no answer to the send within {timeout_s:g} s; it may or may not have been accepted (key {key})"
             ) from None
-        return _receipt(ok, key)
-
-
-def _receipt(ok: Ok, key: str) -> Receipt:
-    return Receipt(
-        ok.message or 0, ok.thread or 0, ok.recipients or 0, ok.online or 0, ok.duplicate, key, ok.full, ok.note
-    )

@@ -21,7 +21,7 @@ import msgspec
 from . import limits
 from .errors import BadFrame, BadRequest, RelayError, TooLarge, UnknownOp
 from .frames import ClientFrame, FieldRefused, RelayFrame
-from .targets import AGENT_PATTERN, LABEL_PATTERN, NAME_PATTERN
+from .targets import AGENT_PATTERN, LABEL_PATTERN, NAME_PATTERN, SOURCE_PATTERN
 
 FRAME_FIELDS_MAX: Final = 64
 """Keys of any one map, known and unknown: twice what any frame of this version has."""
@@ -59,6 +59,7 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _RULES: Final = {
     f"`str` matching regex {AGENT_PATTERN!r}": "1-128 characters of A-Z a-z 0-9 . _ - @ /",
     f"`str` matching regex {NAME_PATTERN!r}": "1-64 characters of A-Z a-z 0-9 . _ - @ / : + #",
+    f"`str` matching regex {SOURCE_PATTERN!r}": "1-128 characters of A-Z a-z 0-9 . _ - @ / : + #",
     f"`str` matching regex {LABEL_PATTERN!r}": "1-128 characters, none of them a control character",
 }
 

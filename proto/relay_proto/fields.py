@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from . import limits
 from .errors import RelayError, TooLarge
-from .targets import AGENT_PATTERN, LABEL_PATTERN, NAME_PATTERN
+from .targets import AGENT_PATTERN, LABEL_PATTERN, NAME_PATTERN, SOURCE_PATTERN
 
 RequestId = Annotated[int, Meta(ge=0, le=limits.ID_MAX)]
 MessageId = Annotated[int, Meta(ge=1, le=limits.ID_MAX)]
@@ -15,6 +15,7 @@ Fence = Annotated[int, Meta(ge=1, le=limits.ID_MAX)]
 AgentId = Annotated[str, Meta(pattern=AGENT_PATTERN)]
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Names = Annotated[list[Name], Meta(max_length=limits.NAMES_MAX)]
+Source = Annotated[str, Meta(pattern=SOURCE_PATTERN)]
 Label = Annotated[str, Meta(pattern=LABEL_PATTERN)]
 MachineName = Annotated[str, Meta(min_length=1, max_length=limits.MACHINE_CHARS_MAX)]
 Instance = Annotated[str, Meta(min_length=1, max_length=limits.INSTANCE_CHARS_MAX)]

@@ -16,6 +16,8 @@ from .errors import BadRequest
 
 AGENT_PATTERN = rf"\A[A-Za-z0-9._@/-]{{1,{limits.AGENT_CHARS_MAX}}}\Z"
 NAME_PATTERN = rf"\A[A-Za-z0-9._@/:+#-]{{1,{limits.NAME_CHARS_MAX}}}\Z"
+SOURCE_PATTERN = rf"\A[A-Za-z0-9._@/:+#-]{{1,{limits.AGENT_CHARS_MAX}}}\Z"
+"""Who reports a task: a name, as long as an agent id, because a sender's id is the default."""
 LABEL_PATTERN = rf"\A[^\x00-\x1f\x7f-\x9f]{{1,{limits.LABEL_CHARS_MAX}}}\Z"
 BROADCAST_WORDS = frozenset({"broadcast", "ALL"})
 

@@ -27,6 +27,7 @@ from .fields import (
     Seconds,
     Severity,
     Share,
+    Source,
     State,
     Subject,
     TargetText,
@@ -52,7 +53,7 @@ class Submit(Send, tag="submit", kw_only=True, rename={"sender": "from"}):
 
     title: Subject
     body: Any = ""
-    source: Name | None = None  # the system that reports this; default: the sender
+    source: Source | None = None  # the system that reports this; default: the sender
     dedupe_key: Key | None = None  # one open task for one thing, however often it is reported
     depends_on: Dependencies | None = None  # tasks that must be done before this one is ready
 
@@ -85,6 +86,8 @@ class ClaimNext(Request, tag="claim_next"):
     to: TargetText | None = None  # only what was sent to exactly this target
     type: Name | None = None
     channel: Name | None = None
+    held: Annotated[list[MessageId], Meta(max_length=limits.MESSAGES_MAX)] | None = None
+    """When an earlier answer was lost: the claims that one knows of. What this instance holds besides comes first."""
 
     def __post_init__(self) -> None:
         if self.to is not None:
@@ -182,7 +185,7 @@ class Resolve(Request, tag="resolve"):
     """What an open task is about is over, whoever saw to it: the task is done."""
 
     dedupe_key: Key
-    source: Name | None = None  # default: who says so
+    source: Source | None = None  # default: who says so
     result: Any = None
     reason: Reason | None = None
 
@@ -203,7 +206,7 @@ class Tasks(Request, tag="tasks"):
     state: States | None = None  # default: all that are open, and buried
     type: Name | None = None
     severity: Severity | None = None
-    source: Name | None = None
+    source: Source | None = None
     dedupe_key: Key | None = None
     to: TargetText | None = None  # sent to exactly this target
     sender: AgentId | None = None

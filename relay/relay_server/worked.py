@@ -14,22 +14,22 @@ from .store import interface as ask
 
 
 def claimed(broker: Broker, command: Any, outcome: ask.WorkClaimed, now: float, now_ms: int) -> None:
-    _hold(broker, command, outcome, now, now_ms)
     broker.answer(
         command.origin,
         wire.Ok(re=command.re, message=outcome.message, fence=outcome.fence, lease_s=outcome.lease_s),
     )
+    _hold(broker, command, outcome, now, now_ms)
 
 
 def next_claimed(broker: Broker, command: Any, outcome: ask.NextClaimed, now: float, now_ms: int) -> None:
     session = command.origin
+    broker.answer(session, wire.Ok(re=command.re, items=outcome.items, lease_s=command.lease_s))
     for claim in outcome.claims:
         _hold(broker, command, claim, now, now_ms)
         if not session.visiting:
             # It is in hand from here on, as if it had been pushed: it counts, and is not pushed besides.
             session.unacked.add(claim.message)
             session.rescan = session.rescan or (session.lagging and claim.message > session.pushed_to)
-    broker.answer(session, wire.Ok(re=command.re, items=outcome.items, lease_s=command.lease_s))
 
 
 def _hold(

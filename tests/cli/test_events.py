@@ -57,6 +57,52 @@ def test_an_overdue_reply_says_what_is_known_of_the_other_side() -> None:
             "#41 is withdrawn: superseded (offered to ben)",
         ),
         ("receipt", {"message": 41, "agent": "ben", "stage": "done"}, "#41 is done at ben"),
+        ("task.claimed", {"message": 41, "agent": "ben"}, "#41 is claimed by ben"),
+        (
+            "task.claimed",
+            {"message": 41, "agent": "ann", "state": "claimed", "fence": 3},
+            "#41 is claimed by you, fence 3",
+        ),
+        ("task.working", {"message": 41, "agent": "ben", "state": "working"}, "#41 is working by ben"),
+        (
+            "task.delayed",
+            {"message": 41, "agent": "ben", "state": "delayed", "fence": 3, "reason": "no disk"},
+            "#41 is delayed, fence 3 (ben: no disk)",
+        ),
+        ("task.ready", {"message": 41, "state": "ready"}, "#41 is ready"),
+        ("task.ready", {"message": 41, "agent": "ann", "state": "ready", "fence": 3}, "#41 is ready, fence 3 (you)"),
+        (
+            "task.canceled",
+            {"message": 41, "agent": "zoe", "state": "canceled", "reason": "not needed"},
+            "#41 is canceled by zoe (not needed)",
+        ),
+        (
+            "task.buried",
+            {"message": 41, "state": "buried", "reason": "its holder fell silent"},
+            "#41 is BURIED (its holder fell silent)",
+        ),
+        (
+            "task.progress",
+            {"message": 41, "agent": "ben", "state": "working", "progress": 0.4, "note": "the tests run"},
+            "#41 at ben: 40% the tests run",
+        ),
+        ("task.progress", {"message": 41, "agent": "ben"}, "#41 at ben: it goes on"),
+        (
+            "task.recur",
+            {"message": 41, "agent": "zoe", "state": "ready", "occurrences": 3},
+            "#41 was reported again by zoe, 3 times by now",
+        ),
+        (
+            "claim.lost",
+            {"message": 41, "fence": 3, "state": "canceled", "reason": "canceled by zoe"},
+            "you lost #41, fence 3: canceled by zoe; it is canceled",
+        ),
+        ("claim.lost", {"message": 41}, "you lost #41: the claim is over"),
+        (
+            "claim.resumed",
+            {"message": 41, "fence": 3, "lease_s": 60.0, "reason": "its deadline passed"},
+            "#41 goes on, fence 3: its deadline passed; 1m of lease",
+        ),
         ("presence", {"agent": "ben", "status": "offline", "reason": "it said bye"}, "ben is offline (it said bye)"),
     ],
 )
@@ -66,6 +112,8 @@ def test_each_kind_is_one_line(event: str, fields: dict[str, object], line: str)
 
 def test_a_kind_of_a_newer_relay_says_nothing() -> None:
     assert lines("weather", reason="rain") == []
+    assert lines("task.weather", message=1, reason="rain") == []
+    assert lines("claim.weather", message=1, reason="rain") == []
 
 
 def test_what_is_owed_both_ways_is_said_own_debts_first() -> None:
@@ -84,6 +132,10 @@ def test_what_is_owed_both_ways_is_said_own_debts_first() -> None:
 def test_text_of_others_is_escaped() -> None:
     (line,) = lines("reply.refused", message=1, agent="b\x1ben", stage="nacked", reason="no\n\u202etime")
     assert line == r"no reply to #1 will come from b\x1ben: nacked (no\n\u202etime)"
+    (line,) = lines("task.failed", message=1, agent="b\x1ben", state="failed", reason="no\n\u202etime")
+    assert line == r"#1 is failed (b\x1ben: no\n\u202etime)"
+    (line,) = lines("claim.lost", message=1, reason="\x9b2J")
+    assert line == r"you lost #1: \x9b2J"
     owed = OwedReply(message=9, asker="z\x9b", agent="ann", asked_at=0, reply_by_at=NOW_MS, subject="\x1b[2J")
     (line,) = owed_lines([owed], "ann", now=NOW)
     assert "\x1b" not in line

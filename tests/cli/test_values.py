@@ -3,7 +3,16 @@
 import click
 import pytest
 
-from relay_client.cli.values import MESSAGE_ID, PRIORITY, parse_message_id, parse_priority, span
+from relay_client.cli.values import (
+    MESSAGE_ID,
+    PRIORITY,
+    is_number,
+    parse_fence,
+    parse_message_id,
+    parse_priority,
+    parse_share,
+    span,
+)
 
 
 @pytest.mark.parametrize(("text", "value"), [("12", 12), ("#12", 12), ("1", 1), (str(2**63 - 1), 2**63 - 1)])
@@ -22,6 +31,31 @@ def test_a_priority_is_one_digit() -> None:
     for text in ("10", "-1", "", "high", "٣", "4.0"):
         with pytest.raises(ValueError, match="is no priority; it must be 0 to 9"):
             parse_priority(text)
+
+
+def test_a_fence_is_a_number_from_one_on() -> None:
+    assert [parse_fence(text) for text in ("1", str(2**63 - 1))] == [1, 2**63 - 1]
+    for text in ("0", "-1", "", "#1", "²", "1.0", " 1", str(2**63), "9" * 40):
+        with pytest.raises(ValueError, match="is no fence"):
+            parse_fence(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("0", 0.0), ("0.4", 0.4), (".5", 0.5), ("1", 1.0), ("40%", 0.4), ("0.5%", 0.005), ("100%", 1.0)]
+)
+def test_a_share_is_a_part_of_one_or_of_a_hundred(text: str, share: float) -> None:
+    assert is_number(text)
+    assert parse_share(text) == share
+
+
+@pytest.mark.parametrize("text", ["", "%", ".", "1.01", "101%", "-0.1", "0.4.2", "half", "nan", "٣%", "1e-3", "40 %"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no share; it must be 0 to 1, or 0% to 100%"):
+        parse_share(text)
+
+
+def test_words_are_not_taken_for_a_share() -> None:
+    assert not any(map(is_number, ("half", "the 2nd", "", "-1", "%")))
 
 
 def test_an_option_of_such_a_type_takes_its_text_or_its_default() -> None:

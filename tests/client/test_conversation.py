@@ -12,6 +12,7 @@ from relay_proto.frames import (
     Ack,
     Bye,
     Claim,
+    ClaimNext,
     ClientFrame,
     Complete,
     Deliver,
@@ -21,12 +22,15 @@ from relay_proto.frames import (
     Heartbeat,
     Nack,
     Ok,
+    Progress,
     Register,
     Release,
     Send,
+    StoredMessage,
     Subscribe,
     Unsubscribe,
     Update,
+    WorkState,
 )
 from tests.client.scripted import deliver, sent
 
@@ -554,3 +558,68 @@ def test_a_refused_claim_acks_the_offer() -> None:
     written(conversation)
     conversation.receive([Error(re=id, code="claimed", message="claimed by bob")])
     assert written(conversation) == [Ack(messages=[7])]
+
+
+def next_item(message: int, fence: int = 1) -> StoredMessage:
+    return StoredMessage(
+        message=message, sender="bob", to="cap:x", body="x", sent_at=1, thread=message, hops=0, claimable=True,
+        work=WorkState(state="claimed", fence=fence, attempts=1),
+    )  # fmt: skip
+
+
+def test_claim_next_is_asked_again_with_the_same_bytes() -> None:
+    conversation = talk()
+    ask(conversation, ClaimNext, n=2)
+    first = written(conversation)
+    conversation.lost()
+    assert go_online(conversation) == first
+
+
+def test_what_an_abandoned_claim_next_won_is_released() -> None:
+    conversation = talk()
+    id, caller = ask(conversation, ClaimNext, n=2)
+    first = written(conversation)
+    give_up(conversation, id, caller)
+    conversation.lost()
+    assert go_online(conversation) == first  # it may have won: only asking again shows it
+    assert conversation.receive([Ok(re=id, items=[next_item(7), next_item(8, fence=3)])]) == []
+    releases = [frame for frame in written(conversation) if isinstance(frame, Release)]
+    assert [(frame.message, frame.fence) for frame in releases] == [(7, 1), (8, 3)]
+
+
+def test_an_abandoned_claim_next_that_never_left_is_dropped() -> None:
+    conversation = talk(online=False)
+    id, caller = ask(conversation, ClaimNext)
+    give_up(conversation, id, caller)
+    assert go_online(conversation) == []
+
+
+def test_of_two_claims_of_one_agent_that_cross_the_first_one_has_it() -> None:
+    conversation = talk()
+    next_id, _ = ask(conversation, ClaimNext)
+    id, by_id = ask(conversation, Claim, message=7)
+    answers = conversation.receive([Ok(re=next_id, items=[next_item(7)]), won(id)])
+    [(_, first), (caller, second)] = answers
+    assert isinstance(first, Ok)
+    assert [item.message for item in first.items or []] == [7]
+    assert caller is by_id
+    assert isinstance(second, Error)
+    assert second.code == "claimed"
+    assert conversation.deliveries.fence_held(7) == 1
+
+
+def test_the_answer_to_a_word_about_a_claim_whose_caller_left_still_counts() -> None:
+    conversation = talk()
+    hold(conversation)
+    id, caller = ask(conversation, Progress, message=7, fence=1)
+    give_up(conversation, id, caller)
+    conversation.receive([Error(re=id, code="finished", message="canceled")])
+    assert conversation.deliveries.fence_held(7) is None
+
+
+def test_a_lost_claim_that_is_told_makes_room_for_the_next_offer() -> None:
+    conversation = talk()
+    hold(conversation)
+    again = deliver(7, claimable=True, attempt=2)
+    conversation.receive([Event(event="claim.lost", at=1, message=7, fence=1, state="ready"), again])
+    assert conversation.deliveries.next() is again

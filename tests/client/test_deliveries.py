@@ -334,3 +334,34 @@ def test_while_replies_are_kept_nothing_passes_them() -> None:
     deliveries.keeps_replies = False
     assert [frame.message for frame in given(deliveries)] == [3, 4]
     assert deliveries.take_surfaced() == [1, 2, 3, 4]
+
+
+# -- claims of what was not given out --------------------------------------------------------------------------------
+
+
+def test_what_is_claimed_while_it_waits_is_not_given_out_and_is_acked_at_its_end() -> None:
+    deliveries = Deliveries()
+    deliveries.arrived(deliver(1, claimable=True))
+    deliveries.claim_begun(1, fence=1)
+    assert given(deliveries, deliver(2)) != []
+    assert deliveries.take_surfaced() == [2]
+    deliveries.given_back(1, fence=1)
+    assert deliveries.take_acks() == [1]
+
+
+def test_what_is_claimed_unseen_is_in_hand() -> None:
+    deliveries, item = Deliveries(), deliver(1, claimable=True)
+    deliveries.claim_begun(1, fence=1, frame=item)
+    assert given(deliveries, deliver(1, claimable=True)) == []
+    deliveries.registered()
+    assert deliveries.take_surfaced() == [1]
+    deliveries.completed(1)
+    assert deliveries.take_acks() == [1]
+
+
+def test_what_comes_only_while_it_is_held_is_acked_too() -> None:
+    deliveries = Deliveries()
+    deliveries.claim_begun(1, fence=1)  # by its id
+    assert given(deliveries, deliver(1, claimable=True)) == []
+    deliveries.completed(1)
+    assert deliveries.take_acks() == [1]  # or its credit would never come back

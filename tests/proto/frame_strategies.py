@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from relay_proto.frames import ClientFrame, Frame, RelayFrame, Send, Why, Will
+from relay_proto.frames import ClaimNext, ClientFrame, Frame, Park, RelayFrame, Send, Submit, Tasks, Why, Will
 from relay_proto.targets import AGENT_PATTERN, BROADCAST_WORDS, LABEL_PATTERN, NAME_PATTERN
 
 CLIENT_FRAMES: tuple[type[Frame], ...] = ClientFrame.__args__
@@ -22,6 +22,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "detail": st.dictionaries(st.text(max_size=8), OPAQUE | st.integers(0, 9), max_size=3),
     "ttl_s": st.none() | st.integers(1, 2_592_000) | st.floats(0.001, 2_592_000),
     "expect_reply_s": st.none() | st.integers(1, 604_800) | st.floats(0.001, 604_800),
+    "deadline_s": st.none() | st.integers(1, 2_592_000) | st.floats(1, 2_592_000),
     "item": st.dictionaries(st.text(max_size=8), OPAQUE, max_size=3),
 }
 """Fields whose type says too little; what they may hold is said in words."""
@@ -47,6 +48,26 @@ def due_before_it_is_over(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
+def attempts_of_work(fields: dict[str, Any]) -> dict[str, Any]:
+    if fields.get("attempts") is not None:
+        fields["claimable"] = True
+    return due_before_it_is_over(fields)
+
+
+def titled_and_named(fields: dict[str, Any]) -> dict[str, Any]:
+    fields.pop("subject", None)  # the title is the subject
+    if fields.get("dedupe_key") is None:
+        fields.pop("source", None)
+    return due_before_it_is_over(fields)
+
+
+def parked_for_what_it_waits_for(fields: dict[str, Any]) -> dict[str, Any]:
+    if fields["needs"] == "dependency":
+        return {**fields, "depends_on": fields.get("depends_on") or [1]}
+    fields.pop("depends_on", None)
+    return fields
+
+
 def about_one_thing(fields: dict[str, Any]) -> dict[str, Any]:
     if fields.get("agent") is None and fields.get("message") is None:
         return {**fields, "message": 1}
@@ -56,7 +77,9 @@ def about_one_thing(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 TOGETHER: dict[type[msgspec.Struct], Callable[[dict[str, Any]], dict[str, Any]]] = {
-    Send: due_before_it_is_over,
+    Send: attempts_of_work,
+    Submit: titled_and_named,
+    Park: parked_for_what_it_waits_for,
     Why: about_one_thing,
 }
 """What a type can't say of two fields: the fields of a frame, changed so that they may stand together."""
@@ -92,8 +115,12 @@ def values(kind: inspect.Type) -> st.SearchStrategy[Any]:
     raise AssertionError(f"no strategy for {kind}")
 
 
-CHECKED = ("ttl_s", "expect_reply_s")
+CHECKED = ("ttl_s", "expect_reply_s", "deadline_s")
 """Durations whose limits stand in a check."""
+
+
+TARGETS = ((Will, "to"), (ClaimNext, "to"), (Tasks, "to"))
+"""Targets that are checked while the frame is made; that of a send is the relay's to read."""
 
 
 def says_any(kind: inspect.Type) -> bool:
@@ -117,8 +144,8 @@ def frames_of(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
     optional: dict[str, st.SearchStrategy[Any]] = {}
     for field in info.fields:
         strategy = SPECIAL[field.name] if says_any(field.type) or field.name in CHECKED else values(field.type)
-        if (kind, field.name) == (Will, "to"):
-            strategy = target_texts  # a will is checked when it is made: nobody is there to hear it later
+        if (kind, field.name) in TARGETS:
+            strategy = target_texts if field.required else st.none() | target_texts
         (needed if field.required else optional)[field.name] = strategy
     return st.fixed_dictionaries(needed, optional=optional).map(lambda fields: kind(**together(fields)))
 

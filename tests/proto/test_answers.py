@@ -6,8 +6,8 @@ import pytest
 from relay_proto import codec, limits
 from relay_proto.codec import decode_relay_batch
 from relay_proto.errors import BadFrame
-from relay_proto.fields import EventKind
-from relay_proto.frames import Deliver, Event, Ok, OwedReply
+from relay_proto.fields import EventKind, State
+from relay_proto.frames import Deliver, Event, Ok, OwedReply, StoredMessage, WorkState
 
 EVENTS: dict[str, Event] = {
     "receipt": Event(event="receipt", at=9, message=7, agent="b", stage="nacked", reason="not mine"),
@@ -24,6 +24,16 @@ EVENTS: dict[str, Event] = {
     "reply.deadlock": Event(event="reply.deadlock", at=9, message=7, ring=["a", "b"], reason="a waits for b"),
     "superseded": Event(event="superseded", at=9, message=7, by=8, stage="superseded", reason="superseded by 8"),
     "withdrawn": Event(event="withdrawn", at=9, message=7, stage="expired", reason="not surfaced in its time"),
+    "task.claimed": Event(event="task.claimed", at=9, message=7, agent="b"),
+    "task.STATE": Event(
+        event="task.working", at=9, message=7, agent="b", fence=2, state="working", reason="the lease ended"
+    ),
+    "task.progress": Event(
+        event="task.progress", at=9, message=7, agent="b", fence=2, state="working", progress=0.5, note="half of it"
+    ),
+    "task.recur": Event(event="task.recur", at=9, message=7, agent="b", state="claimed", occurrences=3),
+    "claim.lost": Event(event="claim.lost", at=9, message=7, fence=2, state="ready", reason="silent for 60 s"),
+    "claim.resumed": Event(event="claim.resumed", at=9, message=7, fence=2, lease_s=60.0, reason="7 is done"),
     "owed": Event(
         event="owed", at=9, items=[OwedReply(message=7, asker="a", agent="b", asked_at=1, reply_by_at=9, overdue=True)]
     ),
@@ -36,7 +46,25 @@ def test_each_event_comes_out_as_it_went_in(kind: str) -> None:
 
 
 def test_what_can_be_subscribed_to_is_among_the_events() -> None:
-    assert set(get_args(EventKind)) <= EVENTS.keys()
+    kinds = set(get_args(EventKind))
+    assert kinds - {"task", "tasks"} <= EVENTS.keys()
+    assert {"task", "tasks"} <= kinds  # one's own, or all: both bring task.STATE, task.progress and task.recur
+
+
+@pytest.mark.parametrize("state", get_args(State))
+def test_each_state_of_work_has_an_event(state: State) -> None:
+    event = Event(event=f"task.{state}", at=9, message=7, state=state)
+    assert decode_relay_batch(codec.join_frames([codec.encode_frame(event)])) == [event]
+
+
+def test_an_answer_about_work_comes_out_as_it_went_in() -> None:
+    work = WorkState(state="claimed", fence=2, attempts=1)
+    stored = StoredMessage(message=7, sender="a", to="cap:x", body=b"x", sent_at=1, thread=7, hops=0, work=work)
+    answer = Ok(re=1, items=[stored], lease_s=60.0, counts={"ready": 3}, state="parked", park_until_at=9, occurrences=2)
+    [read] = decode_relay_batch(codec.join_frames([codec.encode_frame(answer)]))
+    assert isinstance(read, Ok)
+    assert msgspec.convert(read.items, list[StoredMessage]) == [stored]
+    assert (read.counts, read.state, read.park_until_at, read.occurrences) == ({"ready": 3}, "parked", 9, 2)
 
 
 def test_every_field_of_an_event_belongs_to_one_of_them() -> None:
@@ -71,6 +99,6 @@ def test_the_delivery_of_the_largest_send_fits_into_one_message() -> None:
         sent_at=2**42, attempt=5, thread=limits.ID_MAX, hops=16, subject="😀" * 256, channel="c" * 64,
         reply_to=limits.ID_MAX, headers={f"{i:02}" + "😀" * 62: "😀" * 1024 for i in range(32)},
         content_type="😀" * 128, priority=9, expires_at=2**42, supersedes=limits.ID_MAX, caused_by=limits.ID_MAX,
-        reply_by_at=2**42, intent="request", claimable=True,
+        reply_by_at=2**42, intent="request", claimable=True, type="t" * 64, severity="critical",
     )  # fmt: skip
     assert len(codec.encode_frame(delivery)) <= limits.MESSAGE_BYTES_MAX // 2

@@ -9,8 +9,8 @@ from relay_proto.errors import ERRORS, Claimed, CloseCode, RateLimited, RelayErr
 def test_the_table_has_the_contract_s_codes_in_its_order() -> None:
     assert " ".join(ERRORS) == (
         "bad_frame bad_request unknown_op unauthorized forbidden not_registered unknown_agent ambiguous_target "
-        "unknown_message key_conflict claimed stale_fence not_holder not_claimable busy rate_limited hop_limit "
-        "deadlock inbox_full too_large pointless_ack expired storage_full unavailable internal"
+        "unknown_message key_conflict claimed stale_fence not_holder not_claimable finished dependency_cycle busy "
+        "rate_limited hop_limit deadlock inbox_full too_large pointless_ack expired storage_full unavailable internal"
     )
 
 

@@ -3,7 +3,7 @@ import inspect
 import msgspec
 import pytest
 
-from relay_proto import answers, fields, frames, records, requests
+from relay_proto import answers, fields, frames, records, requests, work
 from relay_proto.frames import Frame, Request
 from tests.proto.frame_strategies import CLIENT_FRAMES, RELAY_FRAMES
 
@@ -19,8 +19,9 @@ def op_of(kind: type[Frame]) -> str:
 def test_each_op_is_the_contract_s_word_for_it() -> None:
     assert {op_of(kind) for kind in CLIENT_FRAMES} == {
         "register", "update", "heartbeat", "bye", "send", "ack", "nack", "receipts",
-        "claim", "renew", "release", "complete", "fail", "agents", "inbox", "message", "thread", "owed",
-        "forgive", "why",
+        "submit", "claim", "claim_next", "renew", "progress", "park", "resume", "release", "complete", "fail",
+        "cancel", "kick", "resolve", "check", "tasks", "task",
+        "agents", "inbox", "message", "thread", "owed", "forgive", "why",
         "subscribe", "unsubscribe",
     }  # fmt: skip
     assert {op_of(kind) for kind in RELAY_FRAMES} == {"ok", "error", "deliver", "event", "bye"}
@@ -61,7 +62,7 @@ def test_frames_are_slotted_and_documented(kind: type[Frame]) -> None:
 
 
 def test_frames_gives_every_frame_and_record_of_the_wire_under_one_roof() -> None:
-    for module in (requests, answers, records):
+    for module in (requests, work, answers, records):
         for name, value in vars(module).items():
             if inspect.isclass(value) and value.__module__ == module.__name__:
                 assert vars(frames)[name] is value

@@ -18,6 +18,9 @@ UNITS = (
     "PRIORITY",
     "HOPS",
     "EVENTS",
+    "ATTEMPTS",
+    "CLAIMS",
+    "DEPENDENCIES",
     "S",
 )
 NOT_LIMITS = {"PROTOCOL_VERSION", "SUBPROTOCOL", "DEFAULT_PORT"}
@@ -50,11 +53,15 @@ def test_the_contract_s_numbers() -> None:
     assert limits.CREDIT_DEFAULT == 64
     assert (limits.HANDSHAKE_S, limits.REGISTER_S) == (5.0, 5.0)
     assert (limits.PRIORITY_MAX, limits.HOPS_MAX, limits.OFFER_S_DEFAULT) == (9, 16, 30.0)
+    assert (limits.ATTEMPTS_DEFAULT, limits.PARK_S_DEFAULT) == (3, 86_400.0)
     assert (limits.DEFAULT_PORT, limits.SUBPROTOCOL, limits.PROTOCOL_VERSION) == (4850, "relay.v1", 1)
 
 
 def test_the_bounds_of_one_thing_are_in_order() -> None:
     assert limits.LEASE_S_MIN < limits.LEASE_S_DEFAULT < limits.LEASE_S_MAX
+    assert limits.PARK_S_MIN < limits.PARK_S_DEFAULT < limits.PARK_S_MAX
+    assert 1 <= limits.ATTEMPTS_DEFAULT < limits.ATTEMPTS_MAX
+    assert 1 <= limits.CLAIMS_MAX <= limits.CREDIT_MAX
     assert limits.CREDIT_DEFAULT <= limits.CREDIT_MAX
     assert limits.PAGE_DEFAULT <= limits.PAGE_MAX
     assert limits.RESULT_BYTES_MAX < limits.BODY_BYTES_MAX

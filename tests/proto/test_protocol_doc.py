@@ -11,7 +11,7 @@ import pytest
 from relay_proto import limits
 from relay_proto.codec import decode_client_batch
 from relay_proto.errors import ERRORS, CloseCode
-from relay_proto.fields import EventKind
+from relay_proto.fields import EventKind, Needs, Severity, State
 from relay_proto.frames import (
     AgentCard,
     DeliveryState,
@@ -23,10 +23,14 @@ from relay_proto.frames import (
     Send,
     ServerInfo,
     StoredMessage,
+    Submit,
+    Task,
+    TaskEvent,
     Will,
     WorkState,
 )
 from relay_proto.targets import TargetKind
+from relay_server.claim import TRANSITIONS, a2a
 from tests.proto.frame_strategies import CLIENT_FRAMES, RELAY_FRAMES
 from tests.proto.test_answers import EVENTS
 
@@ -94,6 +98,13 @@ def test_no_table_names_a_field_that_does_not_exist(kind: type[Frame]) -> None:
     assert documented - names_of(kind) == set()
 
 
+ELSEWHERE: dict[type[msgspec.Struct], tuple[set[str], str]] = {
+    StoredMessage: ({"deliveries", "work"}, "`message`"),
+    Task: ({"body", "result", "history"}, "`task`"),
+}
+"""What a list does not show of its items, and the section of the question that does."""
+
+
 @pytest.mark.parametrize(
     ("kind", "title"),
     [
@@ -105,12 +116,14 @@ def test_no_table_names_a_field_that_does_not_exist(kind: type[Frame]) -> None:
         (Will, "`register`"),
         (OwedReply, "`owed`"),
         (Explanation, "`why`"),
+        (Task, "`tasks`"),
+        (TaskEvent, "`task`"),
     ],
 )
 def test_each_item_of_a_list_is_spelled_out(kind: type[msgspec.Struct], title: str) -> None:
-    elsewhere = {"deliveries", "work"} if kind is StoredMessage else set()
+    elsewhere, where = ELSEWHERE.get(kind, (set(), title))
     assert names_of(kind) - words(section(title)) == elsewhere
-    assert elsewhere <= words(section("`message`"))
+    assert elsewhere <= words(section(where))
 
 
 def test_each_error_code_is_in_the_table_with_whether_it_may_be_retried() -> None:
@@ -130,6 +143,40 @@ def test_each_stage_and_state_is_explained() -> None:
     for kind, field, title in ((DeliveryState, "stage", "`receipts`"), (WorkState, "state", "`message`")):
         [literal] = [found.type for found in msgspec.structs.fields(kind) if found.name == field]
         assert set(literal.__args__) <= words(section(title))
+
+
+def rows_of(title: str, heading: str) -> list[list[str]]:
+    """The cells of the table of a section whose first heading is this one, without headings."""
+    text = section(title)
+    start = text.index(f"| {heading} |")
+    lines = text[start : text.find("\n\n", start)].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_each_state_of_work_stands_in_the_table_with_its_word_in_a2a() -> None:
+    rows = {cells[0].strip("`"): cells[2] for cells in rows_of("States", "state")}
+    assert rows.keys() == set(get_args(State))
+    for state in get_args(State):
+        needs = (*get_args(Needs), None) if state == "parked" else (None,)
+        assert words(rows[state]) == {a2a(state, need, begun) for need in needs for begun in (False, True)}
+
+
+def test_what_leads_from_which_state_to_which_is_the_relay_s_table() -> None:
+    said = {
+        (state, event.strip("`")): state if to == "the same" else to
+        for event, before, to, _ in rows_of("States", "event")
+        for state in before.split(", ")
+    }
+    assert said == TRANSITIONS
+
+
+@pytest.mark.parametrize("op", ["send", "submit", "tasks"])
+def test_each_severity_is_named(op: str) -> None:
+    assert set(get_args(Severity)) <= words(" ".join(table(section(f"`{op}`"))["severity"]))
+
+
+def test_each_need_is_named() -> None:
+    assert words(table(section("`park`"))["needs"][1]) == set(get_args(Needs))
 
 
 def test_each_target_is_explained() -> None:
@@ -159,9 +206,12 @@ def test_what_can_be_subscribed_to_is_named(op: str) -> None:
 
 def test_what_is_content_of_a_key_is_a_field_of_send() -> None:
     text = section("Idempotency")
-    content = words(text[text.index("Content is") : text.index("Give every")])
+    content, of_a_task = (
+        words(part) for part in text[text.index("Content is") : text.index("Give every")].split("and of a `submit`")
+    )
     assert content <= names_of(Send)
-    assert {"to", "body", "claimable", "ttl_s", "supersedes", "expect_reply_s"} <= content
+    assert {"to", "body", "claimable", "ttl_s", "supersedes", "expect_reply_s", "attempts", "type"} <= content
+    assert of_a_task == names_of(Submit) - names_of(Send)
 
 
 def test_each_limit_stands_in_the_table() -> None:
@@ -173,10 +223,10 @@ def test_each_limit_stands_in_the_table() -> None:
             ), name
 
 
-def test_what_is_refused_is_named() -> None:
+def test_what_is_refused_is_no_op_of_this_version() -> None:
     refused = words(section("What this version refuses"))
-    assert refused == {"park", "unknown_op"}
-    assert "park" not in {op_of(kind) for kind in CLIENT_FRAMES}
+    assert "unknown_op" in refused
+    assert not refused & {op_of(kind) for kind in ALL_FRAMES}
 
 
 def test_the_bytes_are_what_they_are_said_to_be() -> None:

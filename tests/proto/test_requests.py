@@ -11,8 +11,6 @@ from relay_proto.frames import ClientFrame
 from relay_proto.requests import (
     Ack,
     Agents,
-    Complete,
-    Fail,
     Heartbeat,
     Inbox,
     Nack,
@@ -36,12 +34,6 @@ def test_a_body_beyond_its_limit_is_too_large_when_it_is_made(body: str) -> None
     with pytest.raises(FieldRefused, match="body is 262145 bytes; the limit is 262144") as caught:
         Send(id=1, to="a", body=body)
     assert caught.value.kind is TooLarge
-
-
-def test_a_result_has_a_limit_of_its_own() -> None:
-    Complete(id=1, message=1, fence=1, result="x" * limits.RESULT_BYTES_MAX)
-    with pytest.raises(FieldRefused, match="result is 65537 bytes; the limit is 65536"):
-        Complete(id=1, message=1, fence=1, result="x" * (limits.RESULT_BYTES_MAX + 1))
 
 
 @pytest.mark.parametrize("body", [None, 5, 1.5, [], {}, bytearray(b"x"), memoryview(b"x")])
@@ -74,10 +66,15 @@ def test_defaults_are_the_contract_s() -> None:
     assert Ack(messages=[1]).stage == "done"
     assert Nack(message=1, reason="").retry
     assert Register(id=1, agent="a").credit == 64
-    assert Fail(id=1, message=1, fence=1).retry
     assert Inbox(id=1).unread
     assert (Inbox(id=1).limit, Agents(id=1).limit, Thread(id=1, thread=1).limit) == (100, 100, 100)
     assert Send(id=1, to="a", body="").waits  # an ask blocks who asks, unless it says otherwise
+
+
+def test_only_work_is_attempted() -> None:
+    assert Send(id=1, to="a", body="", claimable=True, attempts=1).attempts == 1
+    with pytest.raises(ValueError, match="attempts is 1; only claimable work is attempted"):
+        Send(id=1, to="a", body="", attempts=1)
 
 
 @pytest.mark.parametrize(("ttl_s", "delay_s"), [(5, 5), (5, 5.0), (4.999, 5), (0.001, 2_592_000)])
@@ -125,6 +122,7 @@ LARGEST: list[Any] = [
         headers={f"{i:02}" + "😀" * 62: "😀" * 1024 for i in range(32)}, key="😀" * 128, content_type="😀" * 128,
         channel="c" * 64, thread=limits.ID_MAX, reply_to=limits.ID_MAX, caused_by=limits.ID_MAX, intent="request",
         ttl_s=limits.TTL_S_MAX, delay_s=limits.DELAY_S_MAX - 1, priority=limits.PRIORITY_MAX,
+        claimable=True, attempts=limits.ATTEMPTS_MAX, type="t" * 64, severity="critical",
         offer_s=limits.OFFER_S_MAX, supersedes=limits.ID_MAX, expect_reply_s=limits.REPLY_S_MAX, waits=False,
     ),
     Register(
@@ -134,7 +132,6 @@ LARGEST: list[Any] = [
         will=Will(to="label:" + "€" * 128, body="x" * limits.BODY_BYTES_MAX, subject="😀" * 256, channel="c" * 64),
     ),
     Ack(messages=[limits.ID_MAX] * limits.MESSAGES_MAX),
-    Complete(id=1, message=1, fence=1, result=b"x" * limits.RESULT_BYTES_MAX),
     Subscribe(id=1, events=["receipt"] * 8),
     Unsubscribe(id=1, events=["presence"] * 8),
 ]  # fmt: skip
@@ -148,7 +145,7 @@ def test_any_one_frame_fits_into_one_message(frame: ClientFrame) -> None:
 
 
 def test_nothing_but_struct_definitions_checks_a_field() -> None:
-    """The limits stand in the types; what stands in __post_init__ is what a type can't say. Seven structs have one."""
+    """The limits stand in the types; what stands in __post_init__ is what a type can't say. Six structs have one."""
     tree = ast.parse(inspect.getsource(requests))
     having = [
         node.name
@@ -156,4 +153,4 @@ def test_nothing_but_struct_definitions_checks_a_field() -> None:
         if isinstance(node, ast.ClassDef)
         and any(isinstance(member, ast.FunctionDef) and member.name == "__post_init__" for member in node.body)
     ]
-    assert having == ["Will", "Register", "Update", "Heartbeat", "Send", "Complete", "Why"]
+    assert having == ["Will", "Register", "Update", "Heartbeat", "Send", "Why"]

@@ -16,12 +16,16 @@ from relay_proto.version import __version__
 
 from . import failure
 
+MESSAGES: Final = "Messages and agents"
+WORK: Final = "Work"
+
 
 class Entry(NamedTuple):
-    """One subcommand: where it lives (`module:attribute`) and its line in `relay --help`."""
+    """One subcommand: where it lives (`module:attribute`), its line in `relay --help` and the section it stands in."""
 
     where: str
     help: str
+    section: str = MESSAGES
 
 
 COMMANDS: Final[dict[str, Entry]] = {
@@ -35,6 +39,21 @@ COMMANDS: Final[dict[str, Entry]] = {
     "owed": Entry("relay_client.cli.owed:owed", "Show the replies that an agent owes and is owed."),
     "why": Entry("relay_client.cli.why:why", "Say what an agent, a message or a task waits for."),
     "agents": Entry("relay_client.cli.agents:agents", "Show who is there and what they can do."),
+    "submit": Entry("relay_client.cli.submit:submit", "Submit a task to an agent or a group.", WORK),
+    "tasks": Entry("relay_client.cli.tasks:tasks", "Show the tasks that are open or buried, and how many.", WORK),
+    "task": Entry("relay_client.cli.task:task", "Show one task: its state, result and history.", WORK),
+    "claim": Entry("relay_client.cli.claim:claim", "Claim a task by its id, or the next ones that are ready.", WORK),
+    "progress": Entry("relay_client.cli.holding:progress", "Say how far a task you hold has come.", WORK),
+    "renew": Entry("relay_client.cli.holding:renew", "Renew the lease of a task you hold.", WORK),
+    "park": Entry("relay_client.cli.holding:park", "Park a task you hold until what it needs is there.", WORK),
+    "resume": Entry("relay_client.cli.holding:resume", "Go on with a task you parked.", WORK),
+    "done": Entry("relay_client.cli.holding:done", "Say that a task you hold is done, with its result.", WORK),
+    "fail": Entry("relay_client.cli.holding:fail", "Say that a task you hold failed.", WORK),
+    "release": Entry("relay_client.cli.holding:release", "Give a task you hold back, unfinished.", WORK),
+    "cancel": Entry("relay_client.cli.overrule:cancel", "Cancel a task: nobody is to do it any more.", WORK),
+    "kick": Entry("relay_client.cli.overrule:kick", "Bring a buried task back for one more attempt.", WORK),
+    "resolve": Entry("relay_client.cli.overrule:resolve", "Close the open task about something: it is over.", WORK),
+    "guard": Entry("relay_client.cli.guard:guard", "Exit 0 only while a claim still holds: for hooks.", WORK),
 }
 
 
@@ -63,13 +82,17 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+        size = max(map(len, COMMANDS))
+        for section in (MESSAGES, WORK):
+            with formatter.section(section):
+                named = ((name.ljust(size), entry) for name, entry in COMMANDS.items() if entry.section == section)
+                formatter.write_dl([(name, entry.help) for name, entry in named])
 
 
 EPILOG: Final = """\b
 The client commands find the relay by --url or RELAY_URL, else http://localhost:4850.
-Exit codes: 0 ok, 1 failed, 2 usage, 3-5 see ask, 69 no relay there, 77 not allowed, 130 Ctrl-C.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not yet, 4 never, 5 deadlock (3-5: see ask, submit, claim),
+69 no relay there, 77 not allowed, 130 Ctrl-C.
 For an interactive terminal: relay-repl."""
 
 

@@ -1,7 +1,8 @@
 """How a command reaches the relay: the options that every client command has, and the visit it works in.
 
 A command visits: it disturbs no session of its name, and any number of them may run at the same moment. Cut off in the
-middle, by a relay that restarts, `ask` does its action again. What it sends must therefore carry a key.
+middle, by a relay that restarts, `ask` does its action again. What it sends must therefore carry a key, and what it
+says about a claim the fence.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import getpass
 import os
 import random
 import re
+import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -57,10 +59,11 @@ def check_agent(ctx: click.Context, param: click.Parameter, value: str | None) -
     return value
 
 
-def check_target(ctx: click.Context, param: click.Parameter, value: str) -> str:
+def check_target(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Callback of a parameter: a target (`builder`, `cap:review`, `ALL`); anything else is a usage error."""
     try:
-        parse_target(value)
+        if value is not None:
+            parse_target(value)
     except BadRequest as exc:
         raise click.BadParameter(exc.message) from None
     return value
@@ -125,11 +128,12 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
     return asyncio.run(work)
 
 
-async def ask(door: Door, action: Callable[["Agent"], Awaitable[Result]]) -> Result:
+async def ask(door: Door, action: Callable[["Agent"], Awaitable[Result]], *, again: bool = True) -> Result:
     """Visits the relay under the door's name, does `action`, leaves; gives the action's result.
 
     Nothing there at the first try is Unreachable at once. Cut off in the middle, it registers and does the whole action
-    again, for at most AGAIN_S. Raises TimeoutError when the door's timeout_s passes
+    again, for at most AGAIN_S, as the same instance: what it claimed is still its own. Without `again` it does not, and
+    raises Disconnected. Raises TimeoutError when the door's timeout_s passes
     without a result, else what connecting or the action raises.
     """
     import relay_client
@@ -138,6 +142,7 @@ async def ask(door: Door, action: Callable[["Agent"], Awaitable[Result]]) -> Res
     again_until = loop.time() + AGAIN_S
     results: list[Result] = []
     pauses = jittered(*AGAIN_PAUSE_S)
+    instance = secrets.token_hex(16)
     expected: tuple[type[Exception], ...] = (relay_client.Disconnected,)
     try:
         async with asyncio.timeout(door.timeout_s):
@@ -145,12 +150,12 @@ async def ask(door: Door, action: Callable[["Agent"], Awaitable[Result]]) -> Res
                 try:
                     # A visit: a command that looks must not change who is there, nor take anybody's messages.
                     async with relay_client.connect(
-                        door.url, agent=door.name, token=door.token, visit=True, reconnect=False
+                        door.url, agent=door.name, token=door.token, instance=instance, visit=True, reconnect=False
                     ) as agent:
                         results.append(await action(agent))
                 except expected:
                     if not results:
-                        if loop.time() > again_until:
+                        if not again or loop.time() > again_until:
                             raise
                         expected = (*expected, relay_client.Unreachable)  # it was there: it may be restarting
                         await asyncio.sleep(next(pauses))

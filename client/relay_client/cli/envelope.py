@@ -1,4 +1,8 @@
-"""What `relay send` and `relay ask` have in common: the options of the envelope, and where the body comes from."""
+"""What the commands that send have in common: the options of the envelope, and where a text comes from.
+
+`relay send` and `relay ask` have `envelope_options`, `relay submit` has `task_options`: the same envelope, with a title
+where the others have a subject.
+"""
 
 import functools
 import os
@@ -14,6 +18,8 @@ from relay_proto.errors import BadRequest, TooLarge
 from .door import check_target
 from .values import MESSAGE_ID, PRIORITY, span
 
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
 TIME_HELP: Final = "TIME is seconds (90) or a number with its unit: 90s, 5m, 2h, 1d."
 TARGET_HELP: Final = """\b
     TO is an agent (builder, or its label if nobody else has it);
@@ -21,10 +27,25 @@ TARGET_HELP: Final = """\b
       or one of it, whoever is best placed: any:cap:x, any:tag:x.
     BODY - is read from stdin."""
 
-_OPTIONS: Final = (
-    click.argument("to", metavar="TO", callback=check_target),
-    click.argument("body", metavar="BODY"),
-    click.option("--subject", metavar="TEXT", help="One line that says what it is about."),
+to_argument: Final = click.argument("to", metavar="TO", callback=check_target)
+delay_option: Final = click.option(
+    "--delay",
+    "delay_s",
+    type=span(0.0, limits.DELAY_S_MAX),
+    metavar="TIME",
+    help="Delivered when this is over and not before, even if the relay restarts meanwhile.",
+)
+supersedes_option: Final = click.option(
+    "--supersedes",
+    type=MESSAGE_ID,
+    metavar="ID",
+    help="An earlier message of yours that this one replaces: it is not delivered any more where it was not yet.",
+)
+key_option: Final = click.option(
+    "--key", metavar="KEY", help="Idempotency: the same key again is the same message.  [default: random]"
+)
+
+_ABOUT: Final = (
     click.option(
         "--channel", metavar="NAME", help="Its topic: of a group only who follows it, or no channel at all, gets it."
     ),
@@ -35,7 +56,8 @@ _OPTIONS: Final = (
     ),
     click.option("--content-type", metavar="TYPE", help="What the body is, e.g. application/json."),
     click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; may be repeated."),
-    click.option("--claimable", is_flag=True, help="Work: exactly one recipient may claim it."),
+)
+_WAY: Final = (
     click.option(
         "--offer",
         "offer_s",
@@ -62,15 +84,41 @@ _OPTIONS: Final = (
 
 def envelope_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds TO, BODY and the envelope's options; `headers` arrives as a dict or None, the body as it is to be sent."""
+    return _with_envelope(
+        command,
+        to_argument,
+        click.argument("body", metavar="BODY"),
+        click.option("--subject", metavar="TEXT", help="One line that says what it is about."),
+        *_ABOUT,
+        click.option("--claimable", is_flag=True, help="Work: exactly one recipient may claim it."),
+        *_WAY,
+    )
 
+
+def task_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds TO, TITLE, BODY (which may be left out) and the envelope's options, as `envelope_options` does."""
+    return _with_envelope(
+        command,
+        to_argument,
+        click.argument("title", metavar="TITLE"),
+        click.argument("body", metavar="[BODY]", default="", required=False),
+        *_ABOUT,
+        *_WAY,
+        delay_option,
+        supersedes_option,
+        key_option,
+    )
+
+
+def _with_envelope(command: Callable[..., None], *parameters: Decorator) -> Callable[..., None]:
     @functools.wraps(command)
     def with_envelope(*args: Any, body: str, headers: tuple[str, ...], **kwargs: Any) -> None:
         pairs = dict(_header(header) for header in headers) or None
-        command(*args, body=_stdin() if body == "-" else _argument(body), headers=pairs, **kwargs)
+        command(*args, body=typed("body", body, limits.BODY_BYTES_MAX), headers=pairs, **kwargs)
 
     decorated: Callable[..., None] = with_envelope
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
+    for parameter in reversed(parameters):
+        decorated = parameter(decorated)
     return decorated
 
 
@@ -81,22 +129,27 @@ def _header(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _argument(body: str) -> str | bytes:
-    """An argument as it was typed: text, or the bytes of one that is no UTF-8."""
+def typed(what: str, argument: str, bytes_max: int) -> str | bytes:
+    """What an argument stands for: all of stdin for `-`, else itself, as text or as the bytes of what is no UTF-8.
+
+    Raises TooLarge, BadRequest about stdin; `what` names it there.
+    """
+    if argument == "-":
+        return _stdin(what, bytes_max)
     try:
-        body.encode()
+        argument.encode()
     except UnicodeEncodeError:
-        return os.fsencode(body)
-    return body
+        return os.fsencode(argument)
+    return argument
 
 
-def _stdin() -> str | bytes:
-    """All of stdin: text when it is UTF-8, else bytes. Raises TooLarge without reading all of something endless."""
-    data = sys.stdin.buffer.read(limits.BODY_BYTES_MAX + 1)
-    if len(data) > limits.BODY_BYTES_MAX:
-        raise TooLarge(f"the body on stdin is larger than {limits.BODY_BYTES_MAX} bytes; send its address instead")
+def _stdin(what: str, bytes_max: int) -> str | bytes:
+    """All of stdin: text when it is UTF-8, else bytes. Does not read all of something endless."""
+    data = sys.stdin.buffer.read(bytes_max + 1)
+    if len(data) > bytes_max:
+        raise TooLarge(f"the {what} on stdin is larger than {bytes_max} bytes; send its address instead")
     if not data:  # what should have written it failed, most likely
-        raise BadRequest('stdin is empty, nothing was sent; an empty body on purpose is ""')
+        raise BadRequest(f'stdin is empty, nothing was sent; an empty {what} on purpose is ""')
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -4,17 +4,25 @@ Every text that came from the relay or from an agent passes `escape`. A kind of 
 """
 
 from datetime import datetime
+from typing import Final
 
 from relay_proto.frames import Event, OwedReply
 
 from .escape import escape
 from .render import clock, when
+from .spans import about as roughly
+from .task_text import STATES, share_text, state_word
+
+_BY_SOMEBODY: Final = frozenset({"claimed", "working", "parked", "done", "canceled"})
+"""States of work that somebody makes; into the others it falls by what somebody said."""
 
 
 def event_lines(event: Event, own_name: str, *, now: datetime) -> list[str]:
     """The lines for one event; mostly one. `own_name` is who is told."""
     if event.event == "owed":
         return owed_lines(event.items or [], own_name, now=now)
+    if is_about_work(event):
+        return [escape(line) for line in _work_lines(event, own_name)]
     about, who = f"#{event.message}", event.agent or "somebody"
     match event.event:
         case "reply.overdue":
@@ -39,6 +47,45 @@ def event_lines(event: Event, own_name: str, *, now: datetime) -> list[str]:
         case _:
             return []
     return [escape(line)]
+
+
+def is_about_work(event: Event) -> bool:
+    """Whether it says what became of work."""
+    return event.event.startswith(("task.", "claim."))
+
+
+def _work_lines(event: Event, own_name: str) -> list[str]:
+    """The line for what became of work (not escaped)."""
+    about = f"#{event.message}"
+    match event.event:
+        case "claim.lost":
+            line = f"you lost {about}{_fence(event)}: {event.reason or 'the claim is over'}"
+            return [line + (f"; it is {state_word(event.state)}" if event.state else "")]
+        case "claim.resumed":
+            lease = f"; {roughly(event.lease_s)} of lease" if event.lease_s is not None else ""
+            return [f"{about} goes on{_fence(event)}: {event.reason or 'it is not parked any more'}{lease}"]
+        case "task.progress":
+            words = " ".join(filter(None, (share_text(event.progress), event.note or "")))
+            return [f"{about} at {event.agent or 'its holder'}: {words or 'it goes on'}"]
+        case "task.recur":
+            times = f", {event.occurrences} times by now" if event.occurrences is not None else ""
+            who = _who(event, own_name)
+            return [f"{about} was reported again{f' by {who}' if who else ''}{times}"]
+    state = event.state or event.event.removeprefix("task.")
+    if state not in STATES:
+        return []
+    who, why = _who(event, own_name), event.reason
+    by = f" by {who}" if who and state in _BY_SOMEBODY else ""
+    more = ": ".join(filter(None, ("" if by else who, why)))
+    return [f"{about} is {state_word(state)}{by}{_fence(event)}{f' ({more})' if more else ''}"]
+
+
+def _who(event: Event, own_name: str) -> str:
+    return "you" if event.agent == own_name else event.agent or ""
+
+
+def _fence(event: Event) -> str:
+    return "" if event.fence is None else f", fence {event.fence}"
 
 
 def owed_lines(items: list[OwedReply], own_name: str, *, now: datetime) -> list[str]:

@@ -3,8 +3,12 @@
     0    ok                                       5    ask: a ring of agents that wait for each other (deadlock)
     1    failed: the relay refused it             69   the relay can't be reached, or did not answer in time
     2    usage: the command line is wrong         77   the relay does not allow it
-    3    ask: no reply in time                    130  Ctrl-C
-    4    ask: the reply will not come
+    3    not yet: what was waited for             130  Ctrl-C
+         is not there, and may still come
+    4    never: it will not come
+
+3 and 4 are of `ask` (the reply), of `submit --wait` (the result; 4: the task ended without being done) and, 3 only, of
+`claim` without an id (work that is ready).
 
 A reader that goes away (`relay agents | head`) is no failure: it got what it wanted.
 A command that knows more about its own failure adds it with `add_note`. RELAY_DEBUG=1 lets an exception that means
@@ -32,6 +36,18 @@ DEADLOCK: Final = 5
 UNREACHABLE: Final = 69
 NOT_ALLOWED: Final = 77
 INTERRUPTED: Final = 128 + signal.SIGINT
+
+
+class NotYet(click.ClickException):
+    """What a command waited for is not there, and may still come."""
+
+    exit_code = OVERDUE
+
+
+class Never(click.ClickException):
+    """What a command waited for will not come."""
+
+    exit_code = REFUSED
 
 
 def invoke(command: click.Command, program: str, arguments: list[str] | None) -> int:

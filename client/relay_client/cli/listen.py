@@ -9,7 +9,7 @@ import click
 from relay_proto.frames import AgentCard
 
 from .door import Door, ask, check_agent, client_options, run
-from .news import connection_news
+from .news import connection_news, work_news
 from .output import json_option, now, put, width
 from .records import message_json
 from .render import message_line
@@ -49,6 +49,8 @@ def listen(agent: str, count: int | None, takeover: bool, as_json: bool, door: D
     Registering replaces AGENT's live session, so this refuses when AGENT is online, unless --takeover is given. Tags,
     capabilities and channels that AGENT had before stay, where none are given. Who follows channels gets group messages
     of these or of none; what is sent to AGENT itself always comes. To look without taking anything, use `relay inbox`.
+
+    What becomes of work that AGENT was given (someone else claimed it) is said on stderr.
     """
     run(_listen(door, Ear(replace(door, name=agent), groups, as_json, count), takeover))
 
@@ -62,11 +64,12 @@ async def _listen(asker: Door, ear: Ear, takeover: bool) -> None:
     async with relay_client.connect(door.url, agent=door.name, token=door.token, **groups) as agent:
         say(f"{door.name} listens at {door.url}; Ctrl-C ends it")
         with connection_news(agent, say):
-            async for message in agent:
-                put([message_json(message) if ear.as_json else message_line(message, now=now(), width=columns)])
-                printed += 1
-                if printed == ear.count:
-                    break  # leaving without an exception acks the message in hand
+            async with work_news(agent, say):
+                async for message in agent:
+                    put([message_json(message) if ear.as_json else message_line(message, now=now(), width=columns)])
+                    printed += 1
+                    if printed == ear.count:
+                        break  # leaving without an exception acks the message in hand
 
 
 def say(line: str) -> None:

@@ -1,14 +1,21 @@
-"""What a person is told of a connection while it is used: that it was lost, that it is there again, what went wrong."""
+"""What a person is told while a connection is used: that it was lost, that it is there again, what went wrong; and what
+the relay tells of work."""
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
+from relay_proto.errors import RelayError
+from relay_proto.frames import Event
+
 from .escape import escape
+from .events import event_lines, is_about_work
+from .output import now
 
 if TYPE_CHECKING:
-    from relay_client import Agent
+    from relay_client import Agent, Events
 
 
 @contextmanager
@@ -24,6 +31,32 @@ def connection_news(agent: "Agent", say: Callable[[str], None]) -> Iterator[None
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+@asynccontextmanager
+async def work_news(agent: "Agent", say: Callable[[str], None]) -> AsyncIterator[None]:
+    """While the block runs, `say` gets a line for each event about work: who claimed it, that a claim was lost."""
+
+    async def hear(events: "Events") -> None:
+        try:
+            async for event in events:
+                tell(event)
+        except RelayError:
+            return  # the session ended: whoever reads its messages in the block hears of it
+
+    def tell(event: Event) -> None:
+        if is_about_work(event):
+            for line in event_lines(event, agent.name, now=now()):
+                say(line)
+
+    hearing = asyncio.create_task(hear(agent.events()))
+    try:
+        yield
+    finally:
+        hearing.cancel()
+        await asyncio.wait([hearing])
+        if not hearing.cancelled():
+            hearing.result()
 
 
 class _News(logging.Handler):

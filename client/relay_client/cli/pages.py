@@ -1,13 +1,12 @@
-"""Lists of messages that come in pages, read until there are enough."""
+"""Lists of messages and tasks that come in pages, read until there are enough. A page may be empty before the end."""
 
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
 from relay_proto import limits
-from relay_proto.frames import StoredMessage
 
 from .values import MESSAGE_ID
 
@@ -16,19 +15,28 @@ if TYPE_CHECKING:
 
 LIMIT_DEFAULT = 100
 
+
+class Listed(Protocol):
+    """What a list is made of: it has the id of its message."""
+
+    message: int
+
+
+Item = TypeVar("Item", bound=Listed)
+
 limit_option = click.option(
-    "--limit", type=click.IntRange(1), default=LIMIT_DEFAULT, show_default=True, metavar="N", help="At most N messages."
+    "--limit", type=click.IntRange(1), default=LIMIT_DEFAULT, show_default=True, metavar="N", help="At most N of them."
 )
 after_option = click.option(
-    "--after", type=MESSAGE_ID, metavar="ID", help="Only messages newer than this one: the next page."
+    "--after", type=MESSAGE_ID, metavar="ID", help="Only what comes behind this one: the next page."
 )
 
 
 async def read_pages(
-    fetch: Callable[[int, int | None], Awaitable["Page[StoredMessage]"]], limit: int, after: int | None
-) -> tuple[list[StoredMessage], bool]:
-    """The first `limit` messages behind `after`, and whether there are more. `fetch` gets (limit, after) of a page."""
-    items: list[StoredMessage] = []
+    fetch: Callable[[int, int | None], Awaitable["Page[Item]"]], limit: int, after: int | None
+) -> tuple[list[Item], bool]:
+    """The first `limit` items behind `after`, and whether there are more. `fetch` gets (limit, after) of a page."""
+    items: list[Item] = []
     while len(items) < limit:
         page = await fetch(min(limit - len(items), limits.PAGE_MAX), after)
         items += page.items
@@ -38,7 +46,7 @@ async def read_pages(
     return items, True
 
 
-def tell_more(items: list[StoredMessage], more: bool) -> None:
-    """Says on stderr that the list goes on, and how to get at the rest: who reads stdout gets nothing but messages."""
+def tell_more(items: Sequence[Listed], more: bool) -> None:
+    """Says on stderr that the list goes on, and how to get at the rest: who reads stdout gets nothing but the list."""
     if more and items:
         print(f"relay: there are more; --after {items[-1].message} shows the next", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What messages, agents and receipts look like to a program: one JSON object a line, with the wire's field names.
+"""What messages, agents, tasks and receipts look like to a program: one JSON object a line, with the wire's names.
 
 Bytes have no JSON: `body` becomes `body_base64`, `result` becomes `result_base64`.
 """
@@ -13,6 +13,7 @@ from .escape import escape_json
 
 if TYPE_CHECKING:
     from relay_client import Message, Receipt
+    from relay_client.tasks import Submitted
 
 
 def json_line(record: dict[str, Any]) -> str:
@@ -21,9 +22,10 @@ def json_line(record: dict[str, Any]) -> str:
 
 
 def struct_record(item: msgspec.Struct) -> dict[str, Any]:
-    """A struct of the wire (AgentCard, StoredMessage, OwedReply) as a JSON-ready dict."""
+    """A struct of the wire (AgentCard, StoredMessage, OwedReply, Task) as a JSON-ready dict."""
     record: dict[str, Any] = msgspec.to_builtins(item, builtin_types=(bytes,))
     _bytes_as_base64(record, "body")
+    _bytes_as_base64(record, "result")
     if isinstance(record.get("work"), dict):
         _bytes_as_base64(record["work"], "result")
     return record
@@ -31,6 +33,11 @@ def struct_record(item: msgspec.Struct) -> dict[str, Any]:
 
 def message_json(message: "Message") -> str:
     """A live message as a line of JSON, with the field names of `deliver`; what is not set is left out."""
+    return json_line(message_record(message))
+
+
+def message_record(message: "Message") -> dict[str, Any]:
+    """A live message as a JSON-ready dict."""
     record: dict[str, Any] = {
         "message": message.message,
         "from": message.sender,
@@ -47,6 +54,8 @@ def message_json(message: "Message") -> str:
         "content_type": message.content_type,
         "headers": message.headers or None,
         "claimable": message.claimable or None,
+        "type": message.type,
+        "severity": message.severity,
         "priority": message.priority,
         "expires_at": message.expires_at,
         "supersedes": message.supersedes,
@@ -54,7 +63,7 @@ def message_json(message: "Message") -> str:
         "body": message.body,
     }
     _bytes_as_base64(record, "body")
-    return json_line({name: value for name, value in record.items() if value is not None})
+    return {name: value for name, value in record.items() if value is not None}
 
 
 def receipt_record(receipt: "Receipt") -> dict[str, Any]:
@@ -72,6 +81,16 @@ def receipt_record(receipt: "Receipt") -> dict[str, Any]:
     if receipt.note is not None:
         record["note"] = receipt.note
     return record
+
+
+def submitted_record(submitted: "Submitted") -> dict[str, Any]:
+    """The answer to a submit as a JSON-ready dict. `occurrences`: how often it was reported by now."""
+    return receipt_record(submitted) | {"occurrences": submitted.occurrences}
+
+
+def claim_record(message: "Message", fence: int, lease_s: float) -> dict[str, Any]:
+    """A claim that was granted as a JSON-ready dict: the message, with its fence and its lease."""
+    return {"message": message.message, "fence": fence, "lease_s": lease_s} | message_record(message)
 
 
 def _bytes_as_base64(record: dict[str, Any], field: str) -> None:

@@ -94,6 +94,11 @@ def body_text(body: str | bytes | None) -> str:
     return body or ""
 
 
+def indented(text: str) -> list[str]:
+    """The lines of a text by someone else, escaped and set in, so that none can pose as a line of ours."""
+    return [f"    {line}" for line in escape(text, keep="\n\t").split("\n")]
+
+
 def clock(at: int, now: datetime) -> str:
     """Local time of `at` (milliseconds since 1970); with the date when it is not today's."""
     local = datetime.fromtimestamp(at / 1000, tz=UTC).astimezone(now.tzinfo)
@@ -187,8 +192,7 @@ def message_page(item: StoredMessage, *, now: datetime, width: int | None = None
         *((f"header {name}", value) for name, value in (item.headers or {}).items()),
     ]
     lines = [f"{escape(name) + ':':<10}{escape(value)}" for name, value in facts if value]
-    lines.append("")
-    lines.extend(f"    {line}" for line in escape(body_text(item.body), keep="\n\t").split("\n"))
+    lines += ["", *indented(body_text(item.body))]
     if item.work is not None:
         lines += ["", f"{'work:':<10}{escape(work_text(item.work, now=now))}"]
     if item.deliveries:

@@ -9,11 +9,11 @@ import click
 from relay_proto import limits
 
 from .door import Door, ask, client_options, run
-from .envelope import TARGET_HELP, TIME_HELP, envelope_options
+from .envelope import TARGET_HELP, TIME_HELP, delay_option, envelope_options, key_option, supersedes_option
 from .output import json_option, put
 from .records import json_line, receipt_record
 from .render import receipt_lines
-from .values import MESSAGE_ID, span
+from .values import span
 
 if TYPE_CHECKING:
     from relay_client import Agent, Receipt
@@ -40,19 +40,8 @@ class Letter:
     """,
 )
 @envelope_options
-@click.option(
-    "--delay",
-    "delay_s",
-    type=span(0.0, limits.DELAY_S_MAX),
-    metavar="TIME",
-    help="Delivered when this is over and not before, even if the relay restarts meanwhile.",
-)
-@click.option(
-    "--supersedes",
-    type=MESSAGE_ID,
-    metavar="ID",
-    help="An earlier message of yours that this one replaces: it is not delivered any more where it was not yet.",
-)
+@delay_option
+@supersedes_option
 @click.option("--intent", type=click.Choice(["request", "inform", "ack"]), help="What is expected of the recipient.")
 @click.option(
     "--expect-reply",
@@ -61,7 +50,7 @@ class Letter:
     metavar="TIME",
     help="A reply is owed within this: see `relay owed`. To wait for the reply use `relay ask`.",
 )
-@click.option("--key", metavar="KEY", help="Idempotency: the same key again is the same message.  [default: random]")
+@key_option
 @json_option
 @client_options
 def send(to: str, body: str | bytes, door: Door, as_json: bool, key: str | None, **fields: Any) -> None:

@@ -1,5 +1,6 @@
-"""The values that options and REPL parameters have in common: message ids, priorities, lengths of time."""
+"""The values that options and REPL parameters have in common: message ids, fences, shares, priorities, times."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -27,6 +28,27 @@ def parse_priority(text: str) -> int:
     return int(text)
 
 
+def parse_fence(text: str) -> int:
+    """The fence of a claim. Raises ValueError."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:20]) <= limits.ID_MAX):
+        raise ValueError(f"{text[:40]!r} is no fence; it is the number that relay claim said")
+    return int(text)
+
+
+def is_number(text: str) -> bool:
+    """Whether someone who typed this meant a share."""
+    return re.match(r"\.?[0-9]", text) is not None
+
+
+def parse_share(text: str) -> float:
+    """How much of something is done, as 0 to 1: `0.4`, `40%`. Raises ValueError."""
+    found = re.fullmatch(r"([0-9]{0,3}(?:\.[0-9]{1,9})?)(%?)", text, re.ASCII)
+    share = float(found[1]) / (100 if found[2] else 1) if found and found[1] else -1.0
+    if not 0 <= share <= 1:
+        raise ValueError(f"{text[:40]!r} is no share; it must be 0 to 1, or 0% to 100%")
+    return share
+
+
 class Parsed(click.ParamType):  # type: ignore[type-arg]  # it has no parameters before click 8.4
     """The type of an option whose text a function reads; what it refuses (ValueError) is a usage error."""
 
@@ -44,6 +66,7 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]  # it has no parameters
 
 
 MESSAGE_ID: Final = Parsed("id", parse_message_id)
+FENCE: Final = Parsed("fence", parse_fence)
 PRIORITY: Final = Parsed("priority", parse_priority)
 
 

@@ -59,7 +59,8 @@ SELECT d.needs, w.state FROM dependencies AS d CROSS JOIN work AS w ON w.message
 ORDER BY d.needs;
 
 -- name: drop_open_needs
-DELETE FROM dependencies WHERE message = ? AND needs NOT IN (SELECT message FROM work WHERE state = 'done');
+DELETE FROM dependencies
+WHERE message = ? AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.message = dependencies.needs AND w.state = 'done');
 
 -- name: waits_for
 -- A task that stands still until others are done, and which.
