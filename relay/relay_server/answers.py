@@ -51,14 +51,14 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
             case wire.StoredMessage():
                 _mark_pushed(broker, found.message, found.deliveries or ())
                 if found.work is not None:
-                    found.work.lease_left_s = broker.leases.left_s(found.message, now)
+                    found.work.lease_left_s = _left_s(broker, found.message, now)
                 frame = wire.Ok(re=question.re, item=found)
             case ask.TaskPage():
                 for task in found.items:
-                    task.lease_left_s = broker.leases.left_s(task.message, now)
+                    task.lease_left_s = _left_s(broker, task.message, now)
                 frame = wire.Ok(re=question.re, items=found.items, next=found.next, counts=found.counts)
             case wire.Task():
-                found.lease_left_s = broker.leases.left_s(found.message, now)
+                found.lease_left_s = _left_s(broker, found.message, now)
                 frame = wire.Ok(re=question.re, item=found)
             case _:
                 assert isinstance(question, ask.DeliveriesOf)
@@ -93,12 +93,18 @@ def _answer(broker: Broker, session: Session, frame: wire.Ok) -> None:
     if len(encoded) <= limits.MESSAGE_BYTES_MAX - 3:
         session.frames.append(encoded)
         broker.speaking.append(session)
-    elif frame.item is not None and frame.item.deliveries is not None:
+    elif isinstance(frame.item, wire.StoredMessage) and frame.item.deliveries is not None:
         frame.item.deliveries = None
         _answer(broker, session, frame)
     else:
         too_many = TooLarge(f"the answer does not fit into one message of {limits.MESSAGE_BYTES_MAX} bytes")
         broker.refuse(session, frame.re, too_many)
+
+
+def _left_s(broker: Broker, message: int, now: float) -> float | None:
+    """Of the lease on it, in ms: more would be noise."""
+    left_s = broker.leases.left_s(message, now)
+    return None if left_s is None else round(left_s, 3)
 
 
 def _mark_pushed(broker: Broker, message: int, states: Sequence[wire.DeliveryState]) -> None:

@@ -315,8 +315,8 @@ class Broker:
 
     def _alive_at(self, agent: str) -> float:
         """When anything came over the agent's connection: its socket lives, whether or not it said something."""
-        session = self.sessions.get(agent)
-        return session.alive_at if session is not None else float("-inf")
+        session, before = self.sessions.get(agent), self.directory.agents[agent].alive_at
+        return before if session is None else max(session.alive_at, before)
 
     def _on_silence(self, lease: Lease) -> None:
         self.commands.append(ask.ExpireWork(None, None, lease.message, lease.fence, lease.epoch))
@@ -344,6 +344,7 @@ class Broker:
         del self.sessions[agent]
         known = self.directory.agents[agent]
         known.connected = False
+        known.alive_at = session.alive_at
         known.left = known.said_bye = left
         if left:
             known.will = None
@@ -353,7 +354,7 @@ class Broker:
 
 
 def _not_for_visitors(frame: Any) -> Forbidden:
-    return Forbidden(f"{_op(frame)} is not for a visit, which only sends and asks; register without `visit`")
+    return Forbidden(f"{_op(frame)} is not for a visit, which sends, asks and works; register without `visit`")
 
 
 def _weight(command: ask.Command) -> int:

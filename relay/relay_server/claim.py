@@ -9,7 +9,7 @@
            v     |
         delayed -+            in brackets: held, by one agent under one fence (what is parked does not expire)
 
-    cancel, resolve: from whatever is not over, and from buried, to canceled and to done.
+    cancel, resolve: from whatever is not over to canceled and to done; cancel from buried, too.
     lapse (nobody claimed it in its time), supersede: from ready and delayed, to failed and to superseded.
 
 Rules
@@ -52,7 +52,7 @@ _TABLE: Final[tuple[tuple[Event, str, str], ...]] = (
     ("ripen", "delayed", "ready"),
     ("lapse", "ready delayed", "failed"),
     ("cancel", "ready delayed claimed working parked buried", "canceled"),
-    ("resolve", "ready delayed claimed working parked buried", "done"),
+    ("resolve", "ready delayed claimed working parked", "done"),
     ("supersede", "ready delayed", "superseded"),
     ("kick", "buried", "ready"),
 )

@@ -32,8 +32,8 @@ class Agent:
     """
 
     __slots__ = (
-        "agent", "caps", "channels", "connected", "epoch", "heard_at", "is_silent", "label", "left", "load", "lost_at",
-        "machine", "meta", "said_bye", "status", "tags", "visitor", "will",
+        "agent", "alive_at", "caps", "channels", "connected", "epoch", "heard_at", "is_silent", "label", "left", "load",
+        "lost_at", "machine", "meta", "said_bye", "status", "tags", "visitor", "will",
     )  # fmt: skip
 
     def __init__(self, agent: str) -> None:
@@ -48,6 +48,8 @@ class Agent:
         self.load: int | float | None = None
         self.epoch = 0
         self.heard_at = float("-inf")
+        self.alive_at = float("-inf")
+        """When anything came over a connection that it had before; monotonic seconds."""
         self.connected = False
         self.is_silent = False
         """It is connected and was told to be stale."""

@@ -92,11 +92,12 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
     agent = broker.directory.ensure(frame.agent)
     previous = broker.sessions.pop(frame.agent, None)
     if previous is not None and previous is not session:
+        agent.alive_at = previous.alive_at
         previous.say(wire.Bye(code="replaced", message=f"another session registered as {frame.agent}"))
         previous.close = (CloseCode.REPLACED, "replaced")
         broker.speaking.append(previous)
     if agent.epoch != outcome.epoch:
-        broker.leases.freeze(frame.agent, agent.heard_at)
+        broker.leases.freeze(frame.agent, max(agent.heard_at, agent.alive_at))
         broker.waits.drop(frame.agent)
     broker.directory.describe(agent, frame.label, frame.tags or (), frame.caps or (), frame.channels or ())
     agent.machine, agent.meta, agent.status, agent.load = frame.machine, frame.meta, frame.status, None

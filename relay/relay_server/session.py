@@ -46,7 +46,7 @@ class Session:
         self.epoch = 0
         self.registering = False
         self.visiting = False
-        """It only sends and asks; the live session of the agent, if there is one, is another."""
+        """It sends, asks and works, and is given nothing; the live session of the agent, if there is one, is not it."""
         self.held: list[Any] | None = None
         """Frames that came behind a register whose commit is still under way."""
         self.lost = False

@@ -4,6 +4,7 @@ The UPDATE names the states and the fence it starts from, so whoever comes secon
 only then is looked up why, to say so.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from relay_proto.errors import Finished, RelayError
@@ -22,11 +23,12 @@ from .commands import (
     RenewWork,
     ResumeWork,
 )
-from .history import note
+from .history import note, short_line, shorten
 from .moves import moves
-from .outcomes import Done, Fenced, Lost, Outcome, Parked, Renewed, Returned
+from .outcomes import Change, Done, Fenced, Lost, Moved, Outcome, Parked, Renewed, Returned
+from .rows import to_json
 from .transaction import Transaction
-from .work import NEEDED, offer_again, state_of
+from .work import NEEDED, offer_again, said, state_of
 
 
 def renew_work(tx: Transaction, command: RenewWork) -> Outcome:
@@ -46,11 +48,12 @@ def progress_work(tx: Transaction, command: ProgressWork) -> Outcome:
     ).fetchone()
     if row is None:
         return _refusal(tx, command.agent, command.message, command.fence, "progress")
-    step, sender, lease_s = row
+    sender, lease_s, size = row
     note(
-        tx, command.message, step, "progress", "working", sender, command.agent, command.fence, command.note,
+        tx, command.message, "progress", "working", sender, command.agent, command.fence, command.note,
         progress=command.progress,
     )  # fmt: skip
+    shorten(tx, command.message, size)
     return Renewed(command.message, command.fence, lease_s, "working")
 
 
@@ -67,7 +70,8 @@ def park_work(tx: Transaction, command: ParkWork) -> Outcome:
     if row is None:
         return _refusal(tx, agent, message, command.fence, "park")
     text = command.needs if command.reason is None else f"{command.needs}: {command.reason}"
-    note(tx, message, row[0], "park", "parked", row[1], agent, command.fence, text)
+    note(tx, message, "park", "parked", row[0], agent, command.fence, text)
+    shorten(tx, message, row[1])
     due_at = until
     if command.depends_on is not None:
         dependencies.replace(tx, message, command.depends_on)
@@ -87,8 +91,8 @@ def resume_work(tx: Transaction, command: ResumeWork) -> Outcome:
         # It runs already: its deadline was over, or this was said before.
         renewal = RenewWork(None, None, command.agent, command.epoch, command.message, command.fence, command.lease_s)
         return renew_work(tx, renewal)
-    note(tx, command.message, row[0], "resume", "working", row[1], command.agent, command.fence)
-    return Renewed(command.message, command.fence, row[2], "working")
+    note(tx, command.message, "resume", "working", row[0], command.agent, command.fence)
+    return Renewed(command.message, command.fence, row[1], "working")
 
 
 def release_work(tx: Transaction, command: ReleaseWork) -> Outcome:
@@ -103,13 +107,36 @@ def _returned(tx: Transaction, message: int) -> Returned:
     return Returned([message], [offer], tx.now if offer.delivery is None else None, moved)
 
 
-def complete_work(tx: Transaction, command: CompleteWork) -> Outcome:
-    marks = _end(tx, command, "complete", result=command.result)
-    if marks is None:
-        return _refusal(tx, command.agent, command.message, command.fence, "complete")
-    tx.execute(queries.end_delivery, ("done", tx.now, None, command.message, command.agent))
-    due_at = dependencies.wake(tx, command.message) if marks & NEEDED else None
-    return Returned([command.message], [], due_at, moves(tx, command.message, [command.agent], "done"))
+def complete_works(tx: Transaction, commands: Sequence[CompleteWork]) -> list[Outcome]:
+    """Completions of different pieces of work, all at once."""
+    ids = to_json([command.message for command in commands])
+    found: dict[int, Any] = {row[0]: row for row in tx.execute(queries.works_to_end, (ids,)).fetchall()}
+    over: list[tuple[int, str]] = []
+    changes: list[tuple[Any, ...]] = []
+    for one in commands:
+        row = found.get(one.message)
+        if row is None or row[1] != one.fence or row[2] != one.agent:
+            found[one.message] = None
+            continue
+        wrote = short_line(tx.now, "complete", "done", one.agent, one.fence)
+        changes.append((tx.now, one.result, wrote, one.message, one.fence, one.agent))
+        over.append((one.message, one.agent))
+    tx.change_all(queries.complete, changes)
+    tx.executemany(queries.end_delivery_done, [(tx.now, message, agent) for message, agent in over])
+    return [
+        _completed(tx, one, row[3], row[4])
+        if (row := found[one.message]) is not None
+        else said(_refusal, tx, one.agent, one.message, one.fence, "complete")
+        for one in commands
+    ]
+
+
+def _completed(tx: Transaction, command: CompleteWork, sender: str, marks: int) -> Returned:
+    message, agent = command.message, command.agent
+    due_at = dependencies.wake(tx, message) if marks & NEEDED else None
+    returned = Returned([message], [], due_at, [Moved(message, sender, agent, "done", tx.now)])
+    returned.changes = [Change(message, sender, "complete", "done", tx.now, agent, command.fence)]
+    return returned
 
 
 def fail_work(tx: Transaction, command: FailWork) -> Outcome:
@@ -145,8 +172,8 @@ def expire_work(tx: Transaction, command: ExpireWork) -> Returned:
     row = tx.execute(queries.expire_claim, (state, tx.now, reason, message, command.fence, command.epoch)).fetchone()
     if row is None:
         return Returned([], [])
-    step, sender, marks, holder = row
-    note(tx, message, step, event, state, sender, None, command.fence, f"{holder} fell silent")
+    sender, marks, holder = row
+    note(tx, message, event, state, sender, None, command.fence, f"{holder} fell silent")
     is_over = event == "give_up"
     returned = _given_up(tx, message, holder, reason, event, marks) if is_over else _returned(tx, message)
     returned.lost = [Lost(message, holder, command.fence, state, "it was silent for longer than its lease")]
@@ -156,7 +183,7 @@ def expire_work(tx: Transaction, command: ExpireWork) -> Returned:
 def release_all(tx: Transaction, agent: str, epoch: int) -> Returned:
     """Give back whatever an agent holds under an epoch: it said bye."""
     all_returned = Returned([], [])
-    for message, fence in tx.execute(queries.claims_of, (agent, epoch)).fetchall():
+    for message, fence, *_ in tx.execute(queries.claims_of, (agent, epoch)).fetchall():
         if _end(tx, ReleaseWork(None, None, agent, message, fence), "release", attempts_back=1) is not None:
             returned = _returned(tx, message)
             all_returned.ended += returned.ended
@@ -181,24 +208,23 @@ def check_fence(tx: Transaction, command: CheckFence) -> Outcome:
 
 def _end(
     tx: Transaction,
-    command: ReleaseWork | CompleteWork | FailWork,
+    command: ReleaseWork | FailWork,
     event: Event,
     *,
     attempts_back: int = 0,
     ready_at: int | None = None,
-    result: Any = None,
     reason: str | None = None,
 ) -> int | None:
     """held -> where the event leads, for the holder with the current fence: its marks, or None when it is not so."""
     state = TRANSITIONS["working", event]
     row = tx.execute(
         queries.end_claim,
-        (state, attempts_back, tx.now, ready_at, result, reason, command.message, command.fence, command.agent),
+        (state, attempts_back, tx.now, ready_at, reason, command.message, command.fence, command.agent),
     ).fetchone()
     if row is None:
         return None
-    step, sender, marks = row
-    note(tx, command.message, step, event, state, sender, command.agent, command.fence, reason)
+    sender, marks = row
+    note(tx, command.message, event, state, sender, command.agent, command.fence, reason)
     return int(marks)
 
 

@@ -16,8 +16,8 @@ LOOKED_AT_MAX: Final = 10_000
 """Tasks that are followed to find a circle."""
 
 
-def check(tx: Transaction, message: int, needs: list[int]) -> list[int]:
-    """Of the tasks that `message` is to wait for, those that are not done.
+def check(tx: Transaction, message: int | None, needs: list[int]) -> list[int]:
+    """Of the tasks that `message` (None: a new one) is to wait for, those that are not done.
 
     Raises UnknownMessage, NotClaimable (it is no work), Finished (it is over and will never be done), DependencyCycle.
     """
@@ -33,7 +33,8 @@ def check(tx: Transaction, message: int, needs: list[int]) -> list[int]:
             )
         if state != "done":
             waits_for.append(one)
-    _check_circle(tx, message, waits_for)
+    if message is not None:  # nothing waits for a new one yet
+        _check_circle(tx, message, waits_for)
     return waits_for
 
 

@@ -32,8 +32,8 @@ def look_at(tx: Transaction, message: int, ripened: Ripened) -> None:
 
 def ripen_work(tx: Transaction, count_max: int, ripened: Ripened) -> None:
     """Delayed work whose time has come is ready, and offered."""
-    for message, step, fence, sender in tx.execute(queries.ripe_work, (tx.now, count_max)).fetchall():
-        note(tx, message, step, "ripen", "ready", sender, None, fence or None)
+    for message, fence, sender in tx.execute(queries.ripe_work, (tx.now, count_max)).fetchall():
+        note(tx, message, "ripen", "ready", sender, None, fence or None)
         offer, withdrawn = offer_again(tx, message)
         ripened.offers.append(offer)
         ripened.moved += withdrawn
@@ -60,8 +60,8 @@ def _look_at_parked(tx: Transaction, message: int, needs: str, park_until: int, 
     if reason is None:
         return
     row = tx.execute(queries.unpark, (tx.now, message)).fetchone()
-    step, fence, sender, holder, epoch, lease_s = row
-    note(tx, message, step, "resume", "working", sender, None, fence, reason)
+    fence, sender, holder, epoch, lease_s = row
+    note(tx, message, "resume", "working", sender, None, fence, reason)
     ripened.unparked.append(Unparked(message, holder, epoch, fence, lease_s, reason))
 
 
@@ -73,8 +73,8 @@ def _look_at_waiting(tx: Transaction, message: int, due_at: int | None, ripened:
         return
     reason = f"task {never[0]}, which it depends on, is {never[1]}"
     row = tx.execute(queries.end_work, ("canceled", tx.now, reason, None, message, WAITING)).fetchone()
-    step, _, sender, marks = row
-    note(tx, message, step, "cancel", "canceled", sender, None, None, reason)
+    _, sender, marks = row
+    note(tx, message, "cancel", "canceled", sender, None, None, reason)
     ripened.moved += asks.refused_by_all(tx, message, reason)
     if marks & NEEDED:
         dependencies.wake(tx, message)

@@ -4,7 +4,9 @@ import orjson
 
 from relay_proto.errors import KeyConflict
 from relay_proto.fields import QUEUED_HEADER
+from relay_proto.frames import Send, Submit
 
+from ..claim import ATTEMPTS_MAX
 from . import queries
 from .commands import PutMessage
 from .outcomes import Extras, MessagePut
@@ -39,11 +41,24 @@ def first_answer(tx: Transaction, command: PutMessage) -> MessagePut | None:
     was_kept = [one.pop(QUEUED_HEADER, None) for one in (first_headers, headers_again)] != [None, None]
     same_times = was_kept or (ttl_ms, delay_ms) == (after(0, frame.ttl_s), after(0, frame.delay_s or None))
     if first != again or first_headers != headers_again or not same_times:
-        raise KeyConflict(
-            f"key is {frame.key!r}; it made message {message}, and that one has another content",
-            detail={"message": message},
-        )
+        raise _conflict(frame.key, message)
+    if claimable and _content(frame, command.sender) != tx.execute(queries.task_content, (message,)).fetchone():
+        raise _conflict(frame.key, message)
     extras = None
     if online < 0 or recipients == 1:  # a thread: the desk counts who of them is there; a label: it says whose it was
         extras = Extras(names=[row[0] for row in tx.execute(queries.deliveries_of, (message,))])
     return MessagePut(message, thread, hops, recipients, online, sent_at, True, extras)
+
+
+def _content(frame: Send, sender: str) -> tuple[str | None, str | None, int]:
+    """What a task has beyond a message, as its row says it."""
+    attempts = frame.attempts or ATTEMPTS_MAX
+    if not isinstance(frame, Submit) or frame.dedupe_key is None:
+        return None, None, attempts
+    return frame.source or sender, frame.dedupe_key, attempts
+
+
+def _conflict(key: str | None, message: int) -> KeyConflict:
+    return KeyConflict(
+        f"key is {key!r}; it made message {message}, and that one has another content", detail={"message": message}
+    )

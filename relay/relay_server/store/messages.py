@@ -72,17 +72,9 @@ def _put_plain(tx: Transaction, command: PutMessage) -> Outcome:
     else:
         tx.executemany(queries.put_delivery, [(message, agent, tx.now, command.size) for agent in recipients])
     if frame.claimable:
-        work = (
-            message,
-            frame.to,
-            "ready",
-            tx.now,
-            None,
-            command.sender,
-            RANK_DEFAULT,
-            frame.attempts or ATTEMPTS_MAX,
-            0,
-        )
+        attempts = frame.attempts or ATTEMPTS_MAX
+        rank = RANK_DEFAULT
+        work = (message, frame.to, "ready", tx.now, None, command.sender, rank, attempts, 0, rank)
         tx.execute(queries.put_work, work)
         tx.changes.append(Change(message, command.sender, "submit", "ready", tx.now, command.sender))
     extras = None

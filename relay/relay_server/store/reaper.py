@@ -12,7 +12,7 @@ def reap(tx: Transaction, command: Reap) -> Reaped:
     for statement in (
         queries.delete_asks,
         queries.delete_deliveries,
-        queries.delete_history,
+        queries.delete_reports,
         queries.delete_dependencies,
         queries.delete_work,
         queries.delete_message,

@@ -1,12 +1,11 @@
 """Columns <-> the structs of the interface. The column lists are those of the statements in sql/, in their order."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import orjson
 
-from relay_proto.frames import Deliver, DeliveryState, OwedReply, StoredMessage, Task, TaskEvent, Will, WorkState
+from relay_proto.frames import Deliver, DeliveryState, OwedReply, StoredMessage, Task, Will, WorkState
 
 from ..claim import HELD, a2a
 from .commands import PutMessage
@@ -94,11 +93,6 @@ def task(columns: tuple[Any, ...]) -> Task:
         holder=holder if state not in ("ready", "delayed") else None, ready_at=ready_at, needs=needs,
         park_until_at=park_until, progress=progress, note=note, progress_at=progress_at, reason=reason,
     )  # fmt: skip
-
-
-def task_event(columns: Sequence[Any]) -> TaskEvent:
-    at, event, state, agent, fence, note = columns
-    return TaskEvent(at=at, event=event, state=state, agent=agent, fence=fence, note=note)
 
 
 def stored_agent(columns: tuple[Any, ...]) -> StoredAgent:

@@ -55,7 +55,7 @@ def put_special(tx: Transaction, command: PutMessage) -> Outcome:
         return first
     if (known := tasks.reported_again(tx, command)) is not None:
         return known
-    needs = dependencies.check(tx, tx.next_message, frame.depends_on or []) if isinstance(frame, Submit) else []
+    needs = dependencies.check(tx, None, frame.depends_on or []) if isinstance(frame, Submit) else []
     message, target = tx.next_message, parse_target(frame.to)
     thread, hops, note = message, 0, None
     if frame.reply_to is not None or frame.thread is not None or frame.caused_by is not None:
@@ -92,11 +92,16 @@ def put_special(tx: Transaction, command: PutMessage) -> Outcome:
         tx.executemany(queries.put_dead_delivery, [(message, name, tx.now, reason) for name in full])
     if times.reply_by_at is not None:
         asks.put_asks(tx, command, message, names, times.reply_by_at)
+    due_at = times.next_after(bool(names) or frame.claimable)
+    moved: list[Moved] = []
+    if frame.supersedes is not None:
+        moved, is_needed = _supersede(tx, frame.supersedes, message)
+        due_at = tx.now if is_needed else due_at
     extras = Extras(
-        names=names, now=times.due_at is None and not needs, due_at=times.next_after(bool(names) or frame.claimable),
+        names=names, now=times.due_at is None and not needs, due_at=due_at,
         expires_at=times.expires_at, reply_by_at=times.reply_by_at, full=full, measured=measured, note=note,
         answered=asks.answered_by(tx, command, message, names),
-        moved=_supersede(tx, frame.supersedes, message) if frame.supersedes is not None else [],
+        moved=moved,
     )  # fmt: skip
     return MessagePut(message, thread, hops, len(names), online, tx.now, False, extras)
 
@@ -109,6 +114,7 @@ def _put_work(tx: Transaction, command: PutMessage, message: int, rank: int, tim
     row = (
         message, frame.to, "delayed" if needs or times.due_at is not None else "ready", tx.now,
         None if needs else times.due_at, command.sender, rank, frame.attempts or ATTEMPTS_MAX, marks,
+        None if needs or times.due_at is not None else rank,
     )  # fmt: skip
     if isinstance(frame, Submit):
         source = None if frame.dedupe_key is None else frame.source or command.sender
@@ -117,7 +123,7 @@ def _put_work(tx: Transaction, command: PutMessage, message: int, rank: int, tim
     else:
         tx.execute(queries.put_work, row)
     if row[2] == "delayed":
-        history.note(tx, message, 0, "submit", "delayed", command.sender, command.sender)
+        history.note(tx, message, "submit", "delayed", command.sender, command.sender)
     else:
         tx.changes.append(Change(message, command.sender, "submit", "ready", tx.now, command.sender))
     if times.expires_at is not None:
@@ -171,18 +177,21 @@ def _with_room(
     return names, full, measured
 
 
-def _supersede(tx: Transaction, older: int, message: int) -> list[Moved]:
-    """Withdraw the older message from whoever does not have it before them; name those too who do, or did."""
+def _supersede(tx: Transaction, older: int, message: int) -> tuple[list[Moved], bool]:
+    """Withdraw the older message from whoever does not have it before them; name those too who do, or did.
+
+    The second: tasks wait for it, which are to be looked at now.
+    """
     reason = f"superseded by {message}"
     withdrawn = tx.execute(queries.supersede, (tx.now, reason, older)).fetchall()
-    end_unclaimed(tx, older, "supersede", reason)
+    is_needed = end_unclaimed(tx, older, "supersede", reason)
     tx.execute(queries.supersede_held, (message, older))
     moved = asks.moved(tx, older, [agent for (agent,) in withdrawn], "superseded", reason)
     (sender,) = tx.execute(queries.sender_of, (older,)).fetchone()
     tx.execute(queries.end_offers, (older,))
     if tx.execute(queries.was_replaced, (older, message)).fetchone() is not None:
-        return moved  # those who had it were told then: a thousand are not told a thousand times
+        return moved, is_needed  # those who had it were told then: a thousand are not told a thousand times
     for agent, stage, at in tx.execute(queries.seen_deliveries, (older,)).fetchall():
         moved.append(Moved(older, sender, agent, stage, at, reason, asks.refuse(tx, older, agent)))
     asks.withdraw(tx, older)
-    return moved
+    return moved, is_needed

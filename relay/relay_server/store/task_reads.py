@@ -13,8 +13,9 @@ from relay_proto.frames import Task, TaskEvent, Tasks
 
 from ..claim import OPEN
 from . import queries
+from .history import lines
 from .questions import TaskPage, TasksPage
-from .rows import task, task_event
+from .rows import task
 
 SCAN_MAX: Final = 5000
 """Tasks looked at for one page."""
@@ -38,8 +39,8 @@ def tasks_page(connection: sqlite3.Connection, question: TasksPage) -> TaskPage:
         page.counts = dict(connection.execute(queries.count_open).fetchall())
     size = 0
     for message in ids:
-        item = task(connection.execute(queries.task, (message,)).fetchone())
-        if item.state not in states or not _matches(frame, item):
+        item = _task(connection, message)
+        if item is None or item.state not in states or not _matches(frame, item):
             continue
         size += len(encode_frame(item))
         if page.items and (len(page.items) >= frame.limit or size > question.bytes_max):
@@ -66,15 +67,24 @@ def _matches(frame: Tasks, item: Task) -> bool:
 
 def one_task(connection: sqlite3.Connection, message: int) -> Task | None:
     """A task with all that is known of it, or None when this message is no work."""
+    item = _task(connection, message)
+    if item is None:
+        return None
+    item.body, item.result, kept = connection.execute(queries.task_body, (message,)).fetchone()
+    item.history = lines(kept)
+    if not item.history or item.history[0].event != "submit":
+        # It was ready at once, which is not written; or its beginning is among what is not kept, and then it is known.
+        item.history.insert(0, TaskEvent(at=item.sent_at, event="submit", state="ready", agent=item.sender))
+    return item
+
+
+def _task(connection: sqlite3.Connection, message: int) -> Task | None:
     columns = connection.execute(queries.task, (message,)).fetchone()
     if columns is None:
         return None
     item = task(columns)
-    item.body, item.result = connection.execute(queries.task_body, (message,)).fetchone()
     needs = connection.execute(queries.needs_of, (message,)).fetchall()
     item.depends_on = [one for one, _ in needs]
-    item.waiting_for = [one for one, state in needs if state != "done"] if item.state in ("delayed", "parked") else []
-    item.history = [task_event(line) for line in connection.execute(queries.history_of, (message,))]
-    if not item.history or item.history[0].event != "submit":  # it was ready at once, which is not written
-        item.history.insert(0, TaskEvent(at=item.sent_at, event="submit", state="ready", agent=item.sender))
+    if item.needs == "dependency" or (item.state == "delayed" and item.ready_at is None):
+        item.waiting_for = [one for one, state in needs if state != "done"]
     return item

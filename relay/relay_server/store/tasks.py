@@ -5,19 +5,23 @@ from typing import Any, Final
 
 import orjson
 
-from relay_proto.errors import Forbidden, KeyConflict, UnknownMessage
-from relay_proto.frames import State, Submit
+from relay_proto.codec import encode_frame
+from relay_proto.errors import Expired, Forbidden, KeyConflict, UnknownMessage
+from relay_proto.frames import State, StoredMessage, Submit
 
 from ..claim import HELD, TRANSITIONS, Event, why_not_now
 from ..target import work_targets
 from . import asks, dependencies, queries
 from .commands import CancelWork, ClaimNext, Command, KickWork, PutMessage, ResolveWork
-from .history import note
+from .history import note, shorten
 from .moves import moves
 from .outcomes import Done, Extras, Lost, MessagePut, NextClaimed, Outcome, Returned, WorkClaimed
 from .rows import stored_message, to_json, work_state
 from .transaction import Transaction
-from .work import NEEDED, offer_again, state_of, try_claim
+from .work import NEEDED, claim_all, offer_again, state_of
+
+CLAIM_BYTES: Final = 256
+"""What a claim adds to the work it is of: its holder and some numbers."""
 
 
 def _states(event: Event) -> str | None:
@@ -62,8 +66,8 @@ def _end(
     row = tx.execute(queries.end_work, (state, tx.now, reason, result, message, _FROM[event])).fetchone()
     if row is None:
         return why_not_now(message, event, before)
-    step, fence, sender, marks = row
-    note(tx, message, step, event, state, sender, agent, fence or None, reason)
+    fence, sender, marks = row
+    note(tx, message, event, state, sender, agent, fence or None, reason)
     said = f"{'resolved' if event == 'resolve' else 'canceled'} by {agent}{f': {reason}' if reason else ''}"
     over = [one for (one,) in tx.execute(queries.withdraw, (tx.now, said, message)).fetchall()]
     if sender == agent:
@@ -81,6 +85,9 @@ def _end(
 def kick_work(tx: Transaction, command: KickWork) -> Outcome:
     message = command.message
     state = state_of(tx, message)[0]
+    expires_at = tx.execute(queries.freshness, (message,)).fetchone()[0]
+    if state == "buried" and expires_at is not None and expires_at <= tx.now:
+        raise Expired(f"message {message} can't be kicked: its time is over", detail={"state": state})
     try:
         row = tx.execute(queries.kick, (tx.now, message)).fetchone()
     except sqlite3.IntegrityError:
@@ -92,8 +99,8 @@ def kick_work(tx: Transaction, command: KickWork) -> Outcome:
         ) from None
     if row is None:
         return why_not_now(message, "kick", state)
-    step, fence, sender, holder = row
-    note(tx, message, step, "kick", "ready", sender, command.agent, fence or None, command.reason)
+    fence, sender, holder = row
+    note(tx, message, "kick", "ready", sender, command.agent, fence or None, command.reason)
     tx.execute(queries.raise_again, (tx.now, message, holder))
     offer, moved = offer_again(tx, message)
     return Returned([], [offer], tx.now if offer.delivery is None else None, moved, message=message)
@@ -103,20 +110,32 @@ def kick_work(tx: Transaction, command: KickWork) -> Outcome:
 
 
 def reported_again(tx: Transaction, command: PutMessage) -> MessagePut | None:
-    """The open task that this report is about, with one more occurrence; None when there is none."""
+    """The open task that this report is about, with one more occurrence; None when there is none.
+
+    A report that is repeated, with its key, gets its first answer, and counts once.
+    """
     frame = command.frame
     if not isinstance(frame, Submit) or frame.dedupe_key is None:
         return None
+    if frame.key is not None:
+        before = tx.execute(queries.reported_before, (command.sender, frame.key)).fetchone()
+        if before is not None:
+            return _known(tx, *before)
     found = tx.execute(queries.open_task, (frame.source or command.sender, frame.dedupe_key)).fetchone()
     if found is None:
         return None
-    message, occurrences, _, _, thread, hops, recipients, online = found
-    if frame.key is None or tx.execute(queries.was_reported, (message, frame.key)).fetchone() is None:
-        step, fence, sender, state, occurrences = tx.execute(queries.recur, (tx.now, message)).fetchone()
-        note(
-            tx, message, step, "recur", state, sender, command.sender, fence or None, frame.title,
-            key=frame.key, occurrences=occurrences,
-        )  # fmt: skip
+    message, _, *place = found
+    fence, sender, state, occurrences, size = tx.execute(queries.recur, (tx.now, message)).fetchone()
+    if frame.key is not None:
+        tx.execute(queries.put_report, (command.sender, frame.key, message))
+    note(tx, message, "recur", state, sender, command.sender, fence or None, frame.title, occurrences=occurrences)
+    shorten(tx, message, size)
+    return _known(tx, message, occurrences, *place)
+
+
+def _known(
+    tx: Transaction, message: int, occurrences: int, thread: int, hops: int, recipients: int, online: int
+) -> MessagePut:
     extras = Extras(occurrences=occurrences)
     return MessagePut(message, thread, hops, recipients, max(online, 0), tx.now, True, extras)
 
@@ -127,44 +146,58 @@ def reported_again(tx: Transaction, command: PutMessage) -> MessagePut | None:
 def claim_next(tx: Transaction, command: ClaimNext) -> Outcome:
     """Up to `n` pieces of ready work, each claimed as `claim` does it; first what was claimed and not heard of."""
     outcome = NextClaimed([], [])
-    size = 0
+    left = command.bytes_max
     if command.held is not None:
         known = set(command.held)
-        for message, fence in tx.execute(queries.claims_of, (command.agent, command.epoch)).fetchall():
-            if message not in known and len(outcome.claims) < command.n:
-                outcome.claims.append(WorkClaimed(message, fence, command.lease_s, []))
-    ready: list[tuple[int, int]] = []
-    for target in _targets(tx, command):
-        if command.type is None and command.channel is None:
-            rows = tx.execute(queries.next_ready, (target, command.agent, command.n))
-        else:
-            rows = tx.execute(queries.next_ready_of, (target, command.agent, command.n, command.type, command.channel))
-        ready += rows.fetchall()
-    for rank, message in sorted(ready):
-        if len(outcome.claims) >= command.n:
+        for message, fence, lease_s, is_parked in tx.execute(queries.claims_of, (command.agent, command.epoch)):
+            if message in known or len(outcome.claims) == command.n:
+                continue
+            left -= _size(tx, message)
+            if left < 0 and outcome.claims:
+                break
+            outcome.claims.append(WorkClaimed(message, fence, lease_s, [], is_parked=bool(is_parked)))
+    chosen: list[int] = []
+    for _, message in sorted(_ready(tx, command)):
+        left -= _size(tx, message)
+        if len(outcome.claims) + len(chosen) == command.n or (left < 0 and (outcome.claims or chosen)):
             break
-        (body_size,) = tx.execute(queries.body_size, (message,)).fetchone()
-        size += body_size
-        if outcome.claims and size > command.bytes_max:
-            break
-        claimed = try_claim(tx, message, command.agent, command.epoch, command.lease_s)
-        if claimed is not None:
-            tx.execute(queries.take_delivery, (message, command.agent, tx.now, body_size, rank))
-            outcome.claims.append(claimed)
-    for claimed in outcome.claims:
-        outcome.items.append(_item(tx, claimed.message))
+        chosen.append(message)
+    claimed = claim_all(tx, [(message, command.agent, command.epoch, command.lease_s) for message in chosen])
+    for message, claim in claimed.items():
+        size, rank, _ = tx.execute(queries.place_of, (message,)).fetchone()
+        tx.execute(queries.take_delivery, (message, command.agent, tx.now, size, rank))
+        outcome.claims.append(claim)
+        outcome.changes += claim.changes
+    outcome.items = [_item(tx, claim.message) for claim in outcome.claims]
     return outcome
 
 
-def _targets(tx: Transaction, command: ClaimNext) -> list[str]:
-    """What work may be sent to so that this agent may take it."""
+def _ready(tx: Transaction, command: ClaimNext) -> list[tuple[int, int]]:
+    """(rank, message) of what is ready for this agent: the first `n` of each target."""
     label, tags, caps, channels = tx.execute(queries.agent_address, (command.agent,)).fetchone()
-    groups = work_targets(label, orjson.loads(tags), orjson.loads(caps))
-    targets = [command.agent, *groups, *(f"channel:{channel}" for channel in orjson.loads(channels))]
-    return targets if command.to is None else [command.to] if command.to in targets else []
+    followed = orjson.loads(channels)
+    own = [command.agent, *(f"channel:{channel}" for channel in followed)]
+    ready: list[tuple[int, int]] = []
+    for target in (*own, *work_targets(label, orjson.loads(tags), orjson.loads(caps))):
+        if command.to not in (None, target):
+            continue
+        # Who follows channels gets, of what is sent to groups, only messages of those channels or of none.
+        tuned_to = channels if followed and target not in own and not target.startswith("any:") else None
+        values = (target, command.agent, command.n)
+        if command.type is None and command.channel is None and tuned_to is None:
+            ready += tx.execute(queries.next_ready, values).fetchall()
+        else:
+            ready += tx.execute(queries.next_ready_of, (*values, command.type, command.channel, tuned_to)).fetchall()
+    return ready
 
 
-def _item(tx: Transaction, message: int) -> Any:
+def _item(tx: Transaction, message: int) -> StoredMessage:
     item = stored_message(tx.execute(queries.message_row, (message,)).fetchone())
-    item.work = work_state(tx.execute(queries.work_of, (message,)).fetchone())
+    work = tx.execute(queries.work_of, (message,)).fetchone()
+    item.work = None if work is None else work_state(work)
     return item
+
+
+def _size(tx: Transaction, message: int) -> int:
+    """What it takes of an answer."""
+    return len(encode_frame(_item(tx, message))) + CLAIM_BYTES

@@ -23,3 +23,11 @@ class Transaction:
         self.next_message = next_message
         self.sizes: dict[str, tuple[int, int]] = {}
         self.changes: list[Change] = []
+
+    def change_all(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        """Conditional writes that were looked at before: each must change its row.
+
+        Should one not (another relay on the same database), the turn is rolled back and applied command by command.
+        """
+        if self.executemany(statement, rows).rowcount != len(rows) and rows:
+            raise RuntimeError("a row was changed by another between a look at it and its write")

@@ -3,17 +3,18 @@
 The UPDATE of a claim names the state it starts from, so whoever comes second changes nothing and gets no row back.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from relay_proto.errors import NotClaimable
+from relay_proto.errors import NotClaimable, RelayError
 
 from ..claim import HELD, why_not_claim
 from . import asks, queries
 from .alarms import WORK, set_alarm
 from .commands import ClaimWork
-from .history import note
+from .history import last_event, note, short_line, shorten
 from .moves import moves
-from .outcomes import Moved, Offered, Outcome, WorkClaimed
+from .outcomes import Change, Moved, Offered, Outcome, WorkClaimed
 from .refusals import no_such_message
 from .rows import delivery, to_json
 from .transaction import Transaction
@@ -28,36 +29,65 @@ NEEDED: Final = 4
 WAITING: Final = to_json(["ready", "delayed"])
 
 
-def claim_work(tx: Transaction, command: ClaimWork) -> Outcome:
-    claimed = try_claim(tx, command.message, command.agent, command.epoch, command.lease_s)
-    if claimed is not None:
-        return claimed
+def claim_works(tx: Transaction, commands: Sequence[ClaimWork]) -> list[Outcome]:
+    """Claims of different pieces of work, all at once."""
+    claimed = claim_all(tx, [(command.message, command.agent, command.epoch, command.lease_s) for command in commands])
+    return [claimed.get(command.message) or said(_not_claimed, tx, command) for command in commands]
+
+
+def claim_all(tx: Transaction, wanted: Sequence[tuple[int, str, int, float]]) -> dict[int, WorkClaimed]:
+    """ready -> claimed, for each (message, agent, epoch, lease_s) that is ready; those that are not are left out."""
+    rows = tx.execute(queries.works_to_claim, (to_json([message for message, *_ in wanted]),)).fetchall()
+    found = {row[0]: row for row in rows if row[1] == "ready"}
+    ready, now = [one for one in wanted if one[0] in found], tx.now
+    tx.change_all(
+        queries.claim,
+        [
+            (agent, epoch, lease_s, now, short_line(now, "claim", "claimed", agent, found[message][2] + 1), message)
+            for message, agent, epoch, lease_s in ready
+        ],
+    )
+    claimed = {}
+    for message, agent, _, lease_s in ready:
+        _, _, fence, sender, marks, size, candidate = found[message]
+        claim = claimed[message] = WorkClaimed(message, fence + 1, lease_s, [])
+        claim.changes = [Change(message, sender, "claim", "claimed", tx.now, agent, fence + 1)]
+        if candidate is not None and candidate != agent:
+            _withdraw_from_others(tx, claim, agent, sender)
+        if marks & TIMED:
+            tx.execute(queries.hold_delivery, (message, agent))
+        if marks & ASKED:
+            tx.execute(queries.holder_owes, (message, agent))
+            _, claim.due_at = asks.owed_late(tx, [message], agent)
+        if size is not None:
+            shorten(tx, message, size)
+    return claimed
+
+
+def _withdraw_from_others(tx: Transaction, claim: WorkClaimed, agent: str, sender: str) -> None:
+    reason = f"claimed by {agent}"
+    rows = tx.execute(queries.withdraw_others, (tx.now, reason, claim.message, agent)).fetchall()
+    claim.withdrawn = [other for (other,) in rows]
+    claim.moved = [Moved(claim.message, sender, other, "superseded", tx.now, reason) for other in claim.withdrawn]
+
+
+def _not_claimed(tx: Transaction, command: ClaimWork) -> Outcome:
+    """Why it was not ready; or that this very instance has it."""
     message, agent = command.message, command.agent
     state, fence, _, holder, epoch, *_ = state_of(tx, message)
     if state in HELD and holder == agent and epoch == command.epoch:
         # The same instance asks again because its first answer was lost: the same claim, not another one.
         tx.execute(queries.renew, (command.epoch, command.lease_s, tx.now, message, fence, agent)).fetchall()
         return WorkClaimed(message, fence, command.lease_s, [], is_parked=state == "parked")
-    last = tx.execute(queries.last_event, (message,)).fetchone()
-    return why_not_claim(message, state, holder, last is not None and last[0] == "lapse")
+    return why_not_claim(message, state, holder, state == "failed" and last_event(tx, message) == "lapse")
 
 
-def try_claim(tx: Transaction, message: int, agent: str, epoch: int, lease_s: float) -> WorkClaimed | None:
-    """ready -> claimed, or None when it is not ready (any more)."""
-    row = tx.execute(queries.claim, (agent, epoch, lease_s, tx.now, message)).fetchone()
-    if row is None:
-        return None
-    step, fence, sender, marks = row
-    reason = f"claimed by {agent}"
-    others = [other for (other,) in tx.execute(queries.withdraw_others, (tx.now, reason, message, agent)).fetchall()]
-    if marks & TIMED:
-        tx.execute(queries.hold_delivery, (message, agent))
-    due_at = None
-    if marks & ASKED:
-        tx.execute(queries.holder_owes, (message, agent))
-        _, due_at = asks.owed_late(tx, [message], agent)
-    note(tx, message, step, "claim", "claimed", sender, agent, fence)
-    return WorkClaimed(message, fence, lease_s, others, moves(tx, message, others, "superseded", reason), due_at)
+def said(function: Callable[..., Outcome], *arguments: Any) -> Outcome:
+    """What a function gives or raises: one command's refusal must not be that of the others with it."""
+    try:
+        return function(*arguments)
+    except RelayError as refusal:
+        return refusal
 
 
 def state_of(tx: Transaction, message: int, field: str = "message") -> tuple[Any, ...]:
@@ -121,13 +151,13 @@ def _offer_on(tx: Transaction, message: int, holder: str | None, expires_at: int
 
 
 def end_unclaimed(tx: Transaction, message: int, event: str, reason: str, agent: str | None = None) -> bool:
-    """ready, delayed -> superseded or failed. False when it is held, or over."""
+    """ready, delayed -> superseded or failed. True when others wait for it, who are looked at now."""
     state: Any = "superseded" if event == "supersede" else "failed"
     row = tx.execute(queries.end_work, (state, tx.now, reason, None, message, WAITING)).fetchone()
     if row is None:
         return False
-    step, fence, sender, marks = row
-    note(tx, message, step, event, state, sender, agent, fence or None, reason)
+    fence, sender, marks = row
+    note(tx, message, event, state, sender, agent, fence or None, reason)
     if marks & NEEDED:
         tx.execute(queries.wake_dependents, (message, tx.now))
-    return True
+    return bool(marks & NEEDED)

@@ -57,7 +57,7 @@ SELECT w.message, ?1, CASE w.state WHEN 'ready' THEN 'queued' ELSE 'superseded' 
        CASE w.state WHEN 'delayed' THEN 0 ELSE 1 END, length(CAST(m.body AS BLOB)), 9 - coalesce(m.priority, 4),
        m.expires_at, ?2 + CAST(m.offer_s * 1000 AS INTEGER)
 FROM work AS w INDEXED BY work_open CROSS JOIN messages AS m ON m.message = w.message
-WHERE w.state IN ('ready', 'delayed', 'claimed', 'working', 'parked', 'buried') AND w.state <> 'buried'
+WHERE w.is_listed IS NOT NULL AND w.state <> 'buried'
   AND w.target IN (SELECT value FROM json_each(?3)) AND m.sender <> ?1
   AND (m.expires_at IS NULL OR m.expires_at > ?2)
   AND (m.offer_s IS NULL OR w.state = 'ready' AND NOT EXISTS (

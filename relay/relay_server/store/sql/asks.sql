@@ -99,7 +99,7 @@ ORDER BY a.agent;
 
 -- name: blocking_asks
 -- At start: who is blocked by whom. Another instance of the asker waits for nothing, and one reply is enough.
-SELECT k.message, k.asker, CASE WHEN w.state IN ('claimed', 'working', 'parked') THEN w.holder ELSE k.agent END, k.reply_by_at
+SELECT k.message, k.asker, coalesce(w.held_by, k.agent), k.reply_by_at
 FROM asks AS k INDEXED BY asks_deadline CROSS JOIN agents AS g ON g.agent = k.asker AND g.epoch = k.epoch
 LEFT JOIN work AS w ON w.message = k.message
 WHERE k.state = 'open' AND k.waits

@@ -37,6 +37,9 @@ WHERE message = ? AND agent = ? AND stage IN ('queued', 'surfaced')
 -- The work was done or given up: its holder's own delivery follows.
 UPDATE deliveries SET stage = ?, at = ?, due_at = NULL, reason = ? WHERE message = ? AND agent = ?;
 
+-- name: end_delivery_done
+UPDATE deliveries SET stage = 'done', at = ?, due_at = NULL, reason = NULL WHERE message = ? AND agent = ?;
+
 -- name: ack_late
 -- It was withdrawn (a newer one, its time) while its recipient had it, who then dealt with it all the same. Not work:
 -- that was withdrawn because another one does it.

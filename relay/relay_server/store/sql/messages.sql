@@ -89,7 +89,7 @@ SELECT agent, stage, at FROM deliveries WHERE message = ? AND stage IN ('surface
 
 -- name: supersede_held
 -- It stays with its holder, and is nobody's after that.
-UPDATE work SET superseded_by = ? WHERE message = ? AND state IN ('claimed', 'working', 'parked');
+UPDATE work SET superseded_by = ? WHERE message = ? AND held_by IS NOT NULL;
 
 -- name: sender_of
 SELECT sender FROM messages WHERE message = ?;
@@ -115,9 +115,6 @@ SELECT thread FROM messages WHERE message = ?;
 -- name: superseded_by
 -- The newest message that replaced this one; its senders look for it only when asked why.
 SELECT reason FROM deliveries WHERE message = ? AND stage = 'superseded' AND reason GLOB 'superseded by *' LIMIT 1;
-
--- name: body_size
-SELECT length(CAST(body AS BLOB)) FROM messages WHERE message = ?;
 
 -- name: message_exists
 SELECT 1 FROM messages WHERE message = ?;

@@ -2,23 +2,24 @@
 
 -- name: next_ready
 -- What is ready for one target and not this agent's own, nor declined by it; by priority, then the oldest.
-SELECT w.rank, w.message FROM work AS w INDEXED BY work_ready
-WHERE w.target = ?1 AND w.state = 'ready' AND w.sender <> ?2
+SELECT w.ready_rank, w.message FROM work AS w INDEXED BY work_ready
+WHERE w.target = ?1 AND w.ready_rank IS NOT NULL AND w.sender <> ?2
   AND NOT EXISTS (
       SELECT 1 FROM deliveries AS d
       WHERE d.message = w.message AND d.agent = ?2 AND d.stage IN ('nacked', 'dead'))
-ORDER BY w.rank, w.message
+ORDER BY w.ready_rank, w.message
 LIMIT ?3;
 
 -- name: next_ready_of
--- The same, of one type or in one channel.
-SELECT w.rank, w.message FROM work AS w INDEXED BY work_ready CROSS JOIN messages AS m ON m.message = w.message
-WHERE w.target = ?1 AND w.state = 'ready' AND w.sender <> ?2
+-- The same, of one type, in one channel, in one of those (JSON) that the agent follows.
+SELECT w.ready_rank, w.message FROM work AS w INDEXED BY work_ready CROSS JOIN messages AS m ON m.message = w.message
+WHERE w.target = ?1 AND w.ready_rank IS NOT NULL AND w.sender <> ?2
   AND NOT EXISTS (
       SELECT 1 FROM deliveries AS d
       WHERE d.message = w.message AND d.agent = ?2 AND d.stage IN ('nacked', 'dead'))
   AND (?4 IS NULL OR m.type = ?4) AND (?5 IS NULL OR m.channel = ?5)
-ORDER BY w.rank, w.message
+  AND (?6 IS NULL OR m.channel IS NULL OR m.channel IN (SELECT value FROM json_each(?6)))
+ORDER BY w.ready_rank, w.message
 LIMIT ?3;
 
 -- name: agent_address
@@ -26,17 +27,27 @@ SELECT label, tags, caps, channels FROM agents WHERE agent = ?;
 
 -- name: open_task
 -- The open task of one thing of one source.
-SELECT w.message, w.occurrences, w.state, w.fence, m.thread, m.hops, m.recipients, m.online
+SELECT w.message, w.occurrences, m.thread, m.hops, m.recipients, m.online
 FROM work AS w INDEXED BY work_dedupe CROSS JOIN messages AS m ON m.message = w.message
-WHERE w.source = ? AND w.dedupe_key = ? AND w.state IN ('ready', 'delayed', 'claimed', 'working', 'parked');
+WHERE w.source = ? AND w.open_key = ?;
 
--- name: was_reported
-SELECT 1 FROM history WHERE message = ? AND key = ?;
+-- name: reported_before
+-- What a report that is repeated was answered.
+SELECT w.message, w.occurrences, m.thread, m.hops, m.recipients, m.online
+FROM reports AS r CROSS JOIN work AS w ON w.message = r.message CROSS JOIN messages AS m ON m.message = r.message
+WHERE r.sender = ? AND r.key = ?;
+
+-- name: put_report
+INSERT OR IGNORE INTO reports (sender, key, message) VALUES (?, ?, ?);
+
+-- name: task_content
+-- What a submit of this key said beyond a send.
+SELECT source, dedupe_key, attempts_max FROM work WHERE message = ?;
 
 -- name: recur
 -- It was reported again.
-UPDATE work SET occurrences = occurrences + 1, last_seen_at = ?, steps = steps + 1 WHERE message = ?
-RETURNING steps, fence, sender, state, occurrences;
+UPDATE work SET occurrences = occurrences + 1, last_seen_at = ? WHERE message = ?
+RETURNING fence, sender, state, occurrences, length(history);
 
 -- name: dedupe_of
 SELECT source, dedupe_key FROM work WHERE message = ?;
@@ -86,13 +97,11 @@ SELECT length(CAST(m.body AS BLOB)), w.rank, w.state FROM work AS w CROSS JOIN m
 WHERE w.message = ?;
 
 -- name: count_open
-SELECT state, count(*) FROM work INDEXED BY work_open
-WHERE state IN ('ready', 'delayed', 'claimed', 'working', 'parked', 'buried') GROUP BY state;
+SELECT state, count(*) FROM work INDEXED BY work_open WHERE is_listed IS NOT NULL GROUP BY state;
 
 -- name: open_tasks
 -- The ids of what is not over, and of what is buried.
-SELECT message FROM work INDEXED BY work_open
-WHERE state IN ('ready', 'delayed', 'claimed', 'working', 'parked', 'buried');
+SELECT message FROM work INDEXED BY work_open WHERE is_listed IS NOT NULL;
 
 -- name: tasks_up
 SELECT message FROM work WHERE message > ? ORDER BY message LIMIT ?;
@@ -109,16 +118,10 @@ FROM work AS w CROSS JOIN messages AS m ON m.message = w.message
 WHERE w.message = ?;
 
 -- name: task_body
-SELECT m.body, w.result FROM work AS w CROSS JOIN messages AS m ON m.message = w.message WHERE w.message = ?;
+SELECT m.body, w.result, w.history FROM work AS w CROSS JOIN messages AS m ON m.message = w.message WHERE w.message = ?;
 
--- name: history_of
-SELECT at, event, state, agent, fence, note FROM history WHERE message = ? ORDER BY step;
-
--- name: last_event
-SELECT event FROM history WHERE message = ? ORDER BY step DESC LIMIT 1;
-
--- name: delete_history
-DELETE FROM history WHERE message = ?;
+-- name: delete_reports
+DELETE FROM reports WHERE message = ?;
 
 -- name: delete_dependencies
 DELETE FROM dependencies WHERE message = ?1 OR needs = ?1;

@@ -64,7 +64,7 @@ SELECT 1 FROM deliveries WHERE message = ? AND agent = ? AND stage IN ('queued',
 SELECT min(due) FROM (
     SELECT min(at) AS due FROM alarms
     UNION ALL
-    SELECT min(ready_at) FROM work WHERE state = 'delayed' AND ready_at IS NOT NULL
+    SELECT min(ready_at) FROM work WHERE ready_at IS NOT NULL
     UNION ALL
     SELECT min(reply_by_at) FROM asks WHERE state = 'open'
 );
@@ -77,7 +77,7 @@ SELECT message, sent_at < ?2 AND NOT EXISTS (
     WHERE d.message = m.message AND (d.stage IN ('queued', 'surfaced') OR d.at >= ?2)
 ) AND NOT EXISTS (
     SELECT 1 FROM work AS w
-    WHERE w.message = m.message AND (w.state IN ('ready', 'delayed', 'claimed', 'working', 'parked') OR w.changed_at >= ?2)
+    WHERE w.message = m.message AND (w.is_listed AND w.state <> 'buried' OR w.changed_at >= ?2)
 ) AND NOT EXISTS (
     SELECT 1 FROM asks AS a WHERE a.message = m.message AND (a.state IN ('open', 'overdue') OR a.reply_by_at >= ?2)
 ), sent_at >= ?2
