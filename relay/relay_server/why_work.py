@@ -6,7 +6,6 @@ from relay_proto.frames import WorkState
 from relay_proto.targets import Target, TargetKind, parse_target
 
 from . import words
-from .claim import ATTEMPTS_MAX
 from .directory import Directory
 from .standing import Story
 from .store import interface as ask
@@ -16,6 +15,12 @@ _GROUPS: Final = {
     TargetKind.ANY_TAG: "with tag {}", TargetKind.LABEL: "labelled {}", TargetKind.BROADCAST: "but its sender",
 }  # fmt: skip
 """Targets whose work is offered to agents that come later."""
+_NEEDS: Final = {
+    "human": "a person", "input": "input", "auth": "an authorisation", "dependency": "other tasks to be done",
+}  # fmt: skip
+_ENDS: Final = {"done": "resolved from outside", "canceled": "canceled", "superseded": "replaced"}
+NEEDS_TOLD_MAX: Final = 5
+"""Tasks that something waits for and that are named as what would help."""
 
 
 def tell_work(story: Story, facts: ask.MessageFacts) -> None:
@@ -25,15 +30,18 @@ def tell_work(story: Story, facts: ask.MessageFacts) -> None:
         return
     _note(story, facts, work)
     match work.state:
-        case "claimed":
+        case "claimed" | "working":
             _tell_claim(story, facts, work)
+        case "parked":
+            _tell_parked(story, facts, work)
         case "ready":
             story.waits_since(facts.work_changed_at)
             story.say(f"It is work that can be claimed, and nobody holds it (attempts used: {_attempts(work)}).")
             _tell_candidates(story, facts)
         case "delayed":
             story.waits_since(facts.work_changed_at)
-            assert work.ready_at is not None
+            if work.ready_at is None:
+                return _tell_needs(story, facts, "It is offered when")
             at = words.when(work.ready_at, story.now_ms)
             if work.attempts:
                 story.say(f"Attempt {_attempts(work)} failed{_reason(work)}. It is offered again at {at}.")
@@ -46,14 +54,15 @@ def tell_work(story: Story, facts: ask.MessageFacts) -> None:
 def _note(story: Story, facts: ask.MessageFacts, work: WorkState) -> None:
     values = {
         "state": work.state, "holder": work.holder, "fence": work.fence, "attempts": work.attempts,
-        "attempts_max": ATTEMPTS_MAX, "ready_at": work.ready_at, "reason": work.reason,
-        "changed_at": facts.work_changed_at,
+        "attempts_max": work.attempts_max, "ready_at": work.ready_at, "reason": work.reason, "needs": work.needs,
+        "park_until_at": work.park_until_at, "progress": work.progress, "note": work.note,
+        "waiting_for": [message for message, _ in facts.needs] or None, "changed_at": facts.work_changed_at,
     }  # fmt: skip
     story.facts["work"] = {name: value for name, value in values.items() if value is not None}
 
 
 def _attempts(work: WorkState) -> str:
-    return f"{work.attempts} of {ATTEMPTS_MAX}"
+    return f"{work.attempts} of {work.attempts_max}"
 
 
 def _reason(work: WorkState) -> str:
@@ -69,6 +78,9 @@ def _tell_claim(story: Story, facts: ask.MessageFacts, work: WorkState) -> None:
         f"{holder} holds it as work (fence {work.fence}, attempt {_attempts(work)}), claimed or renewed at "
         f"{words.when(facts.work_changed_at, story.now_ms)}."
     )
+    if work.progress is not None or work.note:
+        how_far = [f"{work.progress:.0%}"] if work.progress is not None else []
+        story.say(f"It is at work: {', '.join([*how_far, *([repr(work.note)] if work.note else [])])}.")
     story.say_state(holder)
     lease, left_s = story.broker.leases.get(message), story.broker.leases.left_s(message, story.now)
     if lease is not None and left_s is not None:
@@ -79,23 +91,56 @@ def _tell_claim(story: Story, facts: ask.MessageFacts, work: WorkState) -> None:
             renewed = f"another instance of {holder} is there now, which renews it by name only"
         else:
             renewed = f"whatever {holder} says renews it"
-        last = work.attempts >= ATTEMPTS_MAX
+        last = work.attempts >= work.attempts_max
         after = "the work is given up, this being its last attempt" if last else "the work is offered again"
         story.say(f"The lease has {words.span(left_s)} left, and {renewed}; when it ends {after}.")
         story.facts["work"]["lease_left_s"] = int(left_s)
     story.move_of(holder, f"complete, fail or release message {message}")
 
 
+def _tell_parked(story: Story, facts: ask.MessageFacts, work: WorkState) -> None:
+    """Its holder said that it can't go on by itself."""
+    holder, message, sender = work.holder, facts.item.message, facts.item.sender
+    assert holder is not None
+    assert facts.work_changed_at is not None
+    assert work.park_until_at is not None
+    story.waits_since(facts.work_changed_at)
+    wants = f": {work.reason!r}" if work.reason else ""
+    story.say(
+        f"{holder} holds it as work (fence {work.fence}, attempt {_attempts(work)}) and has parked it "
+        f"{words.since(facts.work_changed_at, story.now_ms)}: it needs {_NEEDS[work.needs or 'input']}{wants}."
+    )
+    story.say(
+        f"Its lease does not run; it runs again when {holder} resumes, or at "
+        f"{words.when(work.park_until_at, story.now_ms)}."
+    )
+    if work.needs == "dependency":
+        return _tell_needs(story, facts, "It is resumed when")
+    who = sender if work.needs == "input" else "a person"
+    story.would_help(who, f"give {holder} what it needs for message {message}")
+
+
+def _tell_needs(story: Story, facts: ask.MessageFacts, then: str) -> None:
+    """Other tasks must be done first."""
+    left = [f"{message} ({state})" for message, state in facts.needs]
+    noun = "task" if len(left) == 1 else "tasks"
+    story.say(f"{then} {noun} {words.listed(left)} {'is' if len(left) == 1 else 'are'} done.")
+    for message, _ in facts.needs[:NEEDS_TOLD_MAX]:
+        story.would_help("whoever has it", f"get task {message} done")
+
+
 def _tell_end(story: Story, facts: ask.MessageFacts, work: WorkState) -> None:
     """Nothing of it is waited for any more."""
     assert facts.work_changed_at is not None
     at = words.when(facts.work_changed_at, story.now_ms)
-    if work.state == "done":
+    if work.state == "done" and not work.reason:
         story.say(f"{work.holder} completed it at {at}.")
+    elif work.state in ("done", "canceled", "superseded"):
+        story.say(f"It was {_ENDS[work.state]} at {at}{_reason(work)}. Nobody is offered it again.")
     elif work.state == "buried":
         story.say(
             f"It was given up (buried) at {at} after {words.count(work.attempts, 'attempt')}, the last one by "
-            f"{work.holder}{_reason(work)}. Nobody is offered it again: send it again if it is still to be done."
+            f"{work.holder}{_reason(work)}. Nobody is offered it again until it is kicked: one more attempt."
         )
     elif any(one.state.agent == work.holder and one.state.stage == "dead" for one in facts.deliveries):
         story.say(f"{work.holder} failed it for good at {at}{_reason(work)}. Nobody is offered it again.")

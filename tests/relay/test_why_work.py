@@ -2,7 +2,22 @@
 
 from pathlib import Path
 
-from relay_proto.frames import Ack, Bye, Claim, Complete, Fail, Nack, Register, Release, Renew, Send
+from relay_proto.frames import (
+    Ack,
+    Bye,
+    Cancel,
+    Claim,
+    Complete,
+    Fail,
+    Nack,
+    Park,
+    Progress,
+    Register,
+    Release,
+    Renew,
+    Send,
+    Submit,
+)
 from relay_server.quota import Limits
 from tests.relay.asking_why import START, after, opened, why
 from tests.relay.desk import Desk
@@ -53,7 +68,7 @@ async def test_held_by_one_that_is_gone_for_the_last_attempt(desk: Desk) -> None
     told = await why(desk, message=1)
     assert told.sentences[1] == (
         "It was given up (buried) at 2023-11-14 22:14:30 UTC (1 s ago) after 3 attempts, the last one by bob: its "
-        "holders fell silent. Nobody is offered it again: send it again if it is still to be done."
+        "holders fell silent. Nobody is offered it again until it is kicked: one more attempt."
     )
     assert told.sentences[-1] == "It waits for nothing any more."
 
@@ -213,3 +228,38 @@ async def test_work_that_came_before_its_worker_and_is_held_by_another(desk: Des
     )
     await desk.say(bob, Release(id=2, message=1, fence=1))
     assert (await why(desk, message=1)).sentences[-1] == "To go on: bob or cyd must claim message 1."
+
+
+async def test_parked_says_what_it_needs_and_until_when(desk: Desk) -> None:
+    ada, bob = await desk.agent("ada"), await desk.agent("bob", caps=["review"])
+    await desk.say(ada, Submit(id=1, to="cap:review", title="deploy"))
+    await desk.say(bob, Claim(id=1, message=1), Progress(id=2, message=1, fence=1, progress=0.5, note="built"))
+    assert "It is at work: 50%, 'built'." in (await why(desk, message=1)).sentences
+    await desk.say(bob, Park(id=3, message=1, fence=1, needs="human", reason="may I push?", deadline_s=3600))
+    desk.now = 60
+    told = await why(desk, message=1)
+    assert told.sentences[1:3] == [
+        f"bob holds it as work (fence 1, attempt 1 of 3) and has parked it since {START} (1 min): it needs a person: "
+        "'may I push?'.",
+        "Its lease does not run; it runs again when bob resumes, or at 2023-11-14 23:13:20 UTC (in 59 min).",
+    ]
+    assert told.sentences[-1] == "To go on: a person must give bob what it needs for message 1."
+    assert told.facts["work"]["needs"] == "human"
+
+
+async def test_what_depends_on_other_tasks_names_those_that_are_not_done(desk: Desk) -> None:
+    ada, bob = await desk.agent("ada"), await desk.agent("bob", caps=["review"])
+    for number in (1, 2):
+        await desk.say(ada, Submit(id=number, to="cap:review", title="first"))
+    await desk.say(ada, Submit(id=3, to="cap:review", title="then", depends_on=[1, 2]))
+    await desk.say(bob, Claim(id=1, message=1), Complete(id=2, message=1, fence=1))
+    told = await why(desk, message=3)
+    assert "It is offered when task 2 (ready) is done." in told.sentences
+    assert told.sentences[-1] == "To go on: whoever has it must get task 2 done."
+    assert told.facts["work"]["waiting_for"] == [2]
+    await desk.say(ada, Cancel(id=4, message=2, reason="not needed"))
+    await desk.pass_time(0)
+    told = await why(desk, message=3)
+    assert told.sentences[1] == (
+        f"It was canceled at {START} (just now): task 2, which it depends on, is canceled. Nobody is offered it again."
+    )

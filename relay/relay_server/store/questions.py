@@ -125,7 +125,9 @@ class EndedAsk(Struct):
 
 
 class MessageFacts(Struct):
-    """`item` with all its deliveries and its work; `asks`: the replies owed for it, `asks_over`: those that were."""
+    """`item` with all its deliveries and its work; `asks`: the replies owed for it, `asks_over`: those that were.
+
+    `needs`: tasks that its work waits for, and their states."""
 
     item: StoredMessage
     asks: list[OwedReply]
@@ -133,6 +135,7 @@ class MessageFacts(Struct):
     deliveries: list[DeliveryFacts] = []
     asks_over: list[EndedAsk] = []
     work_changed_at: int | None = None
+    needs: list[tuple[int, str]] = []
 
 
 class AgentFacts(Struct):

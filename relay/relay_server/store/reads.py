@@ -121,8 +121,17 @@ def _facts_of_message(connection: sqlite3.Connection, message: int) -> Answer:
     over = [EndedAsk(*columns) for columns in connection.execute(queries.asks_over, (message, OWED_MAX))]
     by = connection.execute(queries.superseded_by, (message,)).fetchone()
     return MessageFacts(
-        item, asks, int(by[0].rpartition(" ")[2]) if by else None, deliveries, over, changed[0] if changed else None
-    )
+        item, asks, int(by[0].rpartition(" ")[2]) if by else None, deliveries, over, changed[0] if changed else None,
+        _needs(connection, item),
+    )  # fmt: skip
+
+
+def _needs(connection: sqlite3.Connection, item: StoredMessage) -> list[tuple[int, str]]:
+    """What its work waits for, where it does."""
+    work = item.work
+    if work is None or not (work.needs == "dependency" or (work.state == "delayed" and work.ready_at is None)):
+        return []
+    return [(one, state) for one, state in connection.execute(queries.needs_of, (item.message,)) if state != "done"]
 
 
 def _ledger(connection: sqlite3.Connection, message: int) -> list[DeliveryFacts]:
