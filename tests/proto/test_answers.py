@@ -31,7 +31,9 @@ EVENTS: dict[str, Event] = {
     "task.progress": Event(
         event="task.progress", at=9, message=7, agent="b", fence=2, state="working", progress=0.5, note="half of it"
     ),
-    "task.recur": Event(event="task.recur", at=9, message=7, agent="b", state="claimed", occurrences=3),
+    "task.recur": Event(
+        event="task.recur", at=9, message=7, agent="b", fence=2, state="claimed", reason="disk 7 full", occurrences=3
+    ),
     "claim.lost": Event(event="claim.lost", at=9, message=7, fence=2, state="ready", reason="silent for 60 s"),
     "claim.resumed": Event(event="claim.resumed", at=9, message=7, fence=2, lease_s=60.0, reason="7 is done"),
     "owed": Event(

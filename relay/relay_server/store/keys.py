@@ -10,6 +10,7 @@ from ..claim import ATTEMPTS_MAX
 from . import queries
 from .commands import PutMessage
 from .outcomes import Extras, MessagePut
+from .rows import to_json
 from .transaction import Transaction
 
 
@@ -50,12 +51,13 @@ def first_answer(tx: Transaction, command: PutMessage) -> MessagePut | None:
     return MessagePut(message, thread, hops, recipients, online, sent_at, True, extras)
 
 
-def _content(frame: Send, sender: str) -> tuple[str | None, str | None, int]:
+def _content(frame: Send, sender: str) -> tuple[str | None, str | None, str | None, int]:
     """What a task has beyond a message, as its row says it."""
     attempts = frame.attempts or ATTEMPTS_MAX
-    if not isinstance(frame, Submit) or frame.dedupe_key is None:
-        return None, None, attempts
-    return frame.source or sender, frame.dedupe_key, attempts
+    if not isinstance(frame, Submit):
+        return None, None, None, attempts
+    source = None if frame.dedupe_key is None else frame.source or sender
+    return source, frame.dedupe_key, to_json(frame.depends_on), attempts
 
 
 def _conflict(key: str | None, message: int) -> KeyConflict:

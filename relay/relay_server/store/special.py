@@ -12,7 +12,7 @@ from .commands import PutMessage
 from .keys import after, first_answer
 from .outcomes import Change, Extras, MessagePut, Moved, NoRoom, Outcome
 from .refusals import check_own
-from .rows import message_row
+from .rows import message_row, to_json
 from .threads import participants, place_in_thread
 from .transaction import Transaction
 from .work import ASKED, TIMED, end_unclaimed
@@ -118,7 +118,7 @@ def _put_work(tx: Transaction, command: PutMessage, message: int, rank: int, tim
     )  # fmt: skip
     if isinstance(frame, Submit):
         source = None if frame.dedupe_key is None else frame.source or command.sender
-        tx.execute(queries.put_task, (*row, source, frame.dedupe_key))
+        tx.execute(queries.put_task, (*row, source, frame.dedupe_key, to_json(frame.depends_on)))
         dependencies.add(tx, message, frame.depends_on or [])
     else:
         tx.execute(queries.put_work, row)

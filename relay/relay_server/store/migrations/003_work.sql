@@ -16,6 +16,7 @@ ALTER TABLE work ADD COLUMN note TEXT;                 -- the line that came wit
 ALTER TABLE work ADD COLUMN progress_at INTEGER;
 ALTER TABLE work ADD COLUMN source TEXT;               -- the outside system that reported it; the sender where it does not say
 ALTER TABLE work ADD COLUMN dedupe_key TEXT;
+ALTER TABLE work ADD COLUMN depends_on TEXT;           -- JSON, as its sender said it
 -- Said once more, so that an index need not look at the state: a list of states costs each write 2 us an index.
 ALTER TABLE work ADD COLUMN is_listed INTEGER;         -- 1 unless it is over; buried work is listed
 ALTER TABLE work ADD COLUMN ready_rank INTEGER;        -- its rank while it is ready

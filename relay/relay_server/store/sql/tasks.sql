@@ -42,7 +42,7 @@ INSERT OR IGNORE INTO reports (sender, key, message) VALUES (?, ?, ?);
 
 -- name: task_content
 -- What a submit of this key said beyond a send.
-SELECT source, dedupe_key, attempts_max FROM work WHERE message = ?;
+SELECT source, dedupe_key, depends_on, attempts_max FROM work WHERE message = ?;
 
 -- name: recur
 -- It was reported again.

@@ -12,8 +12,8 @@ VALUES (?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, 1);
 -- name: put_task
 -- The same, for a thing that a source reports.
 INSERT INTO work (message, target, state, fence, attempts, changed_at, ready_at, sender, rank, attempts_max, marks,
-                  ready_rank, is_listed, source, dedupe_key, open_key)
-VALUES (?1, ?2, ?3, 0, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, ?11, ?12, ?12);
+                  ready_rank, is_listed, source, dedupe_key, open_key, depends_on)
+VALUES (?1, ?2, ?3, 0, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, ?11, ?12, ?12, ?13);
 
 -- name: works_to_claim
 -- What claims of these (JSON) need. The last column: the one who has it to take, '' when several have.
