@@ -37,7 +37,8 @@ WAKE_S_MAX: Final = 60.0
 VISITOR_FRAMES: Final = frozenset(
     {
         wire.Send, wire.Submit, wire.Agents, wire.Inbox, wire.GetMessage, wire.Thread, wire.Owed, wire.Forgive,
-        wire.Why, wire.Receipts, wire.Tasks, wire.GetTask, wire.Bye, wire.Heartbeat, wire.Register,
+        wire.Why, wire.Receipts, wire.Tasks, wire.GetTask, wire.Subscribe, wire.Unsubscribe, wire.Bye, wire.Heartbeat,
+        wire.Register,
         *working.COMMANDS,
     }
 )  # fmt: skip
@@ -363,6 +364,8 @@ def _weight(command: ask.Command) -> int:
         return 1 + len(command.recipients) // 4 + len(command.measure) // 16
     if type(command) is ask.AckMessages:
         return 1 + len(command.messages) // 4
+    if type(command) is ask.ClaimNext:
+        return 2 * command.n
     return 1
 
 
