@@ -37,7 +37,7 @@ from typing import Any, Final
 
 import relay_client
 from relay_proto import limits
-from relay_proto.errors import Claimed, NotClaimable, NotHolder, StaleFence
+from relay_proto.errors import Claimed, Finished, NotClaimable, NotHolder, StaleFence
 from relay_proto.frames import StoredMessage
 
 REVIEWERS: Final = ("reviewer-1", "reviewer-2", "reviewer-3")
@@ -46,7 +46,7 @@ WINDOW: Final = 64  # files handed out and not yet answered
 KILL_REVIEWER_AT: Final = 20  # per cent of the files answered
 KILL_RELAY_AT: Final = 50
 STALL_S: Final = 60.0  # no news for this long means that something hangs
-LOST: Final = (Claimed, NotClaimable, NotHolder, StaleFence)  # someone else has this file, or it is done
+LOST: Final = (Claimed, Finished, NotClaimable, NotHolder, StaleFence)  # someone else has this file, or it is done
 
 Event = dict[str, Any]
 

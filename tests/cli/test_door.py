@@ -92,6 +92,33 @@ async def test_a_relay_that_restarts_under_way_is_waited_for(daemon: Daemon) -> 
     assert tries == 2
 
 
+async def test_every_try_is_of_the_same_instance_so_that_a_claim_stays_its_own(daemon: Daemon) -> None:
+    instances: list[str] = []
+
+    async def action(agent: Agent) -> None:
+        instances.append(agent.instance)
+        if len(instances) == 1:
+            raise relay_client.Disconnected("cut off")
+
+    await ask(door(daemon.url), action)
+    await ask(door(daemon.url), action)
+    first, again, other = instances
+    assert first == again != other
+
+
+async def test_what_must_not_be_done_twice_is_not(daemon: Daemon) -> None:
+    tries = 0
+
+    async def action(agent: Agent) -> None:
+        nonlocal tries
+        tries += 1
+        raise relay_client.Disconnected("cut off")
+
+    with pytest.raises(relay_client.Disconnected):
+        await ask(door(daemon.url), action, again=False)
+    assert tries == 1
+
+
 async def test_no_relay_at_the_first_try_is_said_at_once() -> None:
     async def action(agent: Agent) -> None:
         raise AssertionError("never connected")

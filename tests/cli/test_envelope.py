@@ -1,19 +1,22 @@
 """envelope: what the options of send and ask become on the way to the relay."""
 
+from collections.abc import Callable
 from typing import Any
 
 import click
 import pytest
 
-from relay_client.cli.envelope import envelope_options
+from relay_client.cli.envelope import envelope_options, task_options
 
 
-def taken(*arguments: str) -> dict[str, Any]:
+def taken(
+    *arguments: str, options: Callable[[Callable[..., None]], Callable[..., None]] = envelope_options
+) -> dict[str, Any]:
     """What a command with these options is called with."""
     seen: list[dict[str, Any]] = []
 
     @click.command()
-    @envelope_options
+    @options
     def command(**fields: Any) -> None:
         seen.append(fields)
 
@@ -37,6 +40,22 @@ def test_each_option_is_a_field_of_the_send_with_times_in_seconds() -> None:
 def test_what_is_not_said_is_not_sent() -> None:
     fields = taken("builder", "look")
     assert {name for name, value in fields.items() if value not in (None, False)} == {"to", "body"}
+
+
+def test_a_task_has_a_title_and_perhaps_a_body_and_is_work_anyway() -> None:
+    fields = taken("ann", "fix it", options=task_options)
+    assert {name: value for name, value in fields.items() if value not in (None, False)} == {
+        "to": "ann", "title": "fix it", "body": ""
+    }  # fmt: skip
+    assert not fields.keys() & {"subject", "claimable"}
+    fields = taken(
+        "any:cap:x", "fix it", "now", "--channel", "ci", "--delay", "1h", "--supersedes", "#3", "--key", "k", "--ttl",
+        "2h", "--priority", "9", "--thread", "2", "--offer", "5s", "--hold", "--header", "a=b", options=task_options,
+    )  # fmt: skip
+    assert {name: value for name, value in fields.items() if value is not None} == {
+        "to": "any:cap:x", "title": "fix it", "body": "now", "channel": "ci", "delay_s": 3600.0, "supersedes": 3,
+        "key": "k", "ttl_s": 7200.0, "priority": 9, "thread": 2, "offer_s": 5.0, "hold": True, "headers": {"a": "b"},
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("header", ["novalue", "=x", ""])

@@ -8,7 +8,7 @@ import click
 import pytest
 
 import relay_client
-from relay_client.cli.failure import did_you_mean, explain, guard
+from relay_client.cli.failure import Never, NotYet, did_you_mean, explain, guard
 from relay_proto.errors import BadRequest, Deadlock, Forbidden, InboxFull, RelayError, Unauthorized, UnknownAgent
 
 
@@ -31,6 +31,8 @@ from relay_proto.errors import BadRequest, Deadlock, Forbidden, InboxFull, Relay
         (OSError(28, "No space left on device"), 1),
         (click.UsageError("Missing argument."), 2),
         (click.ClickException("refused"), 1),
+        (NotYet("it goes on"), 3),
+        (Never("it is canceled"), 4),
         (KeyboardInterrupt(), 130),
         (click.Abort(), 130),
     ],

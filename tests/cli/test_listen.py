@@ -78,6 +78,23 @@ def test_groups_are_listened_to_and_stay_for_the_next_listener(daemon: Daemon) -
         assert "look" in listener.communicate(timeout=30)[0]
 
 
+def test_what_becomes_of_its_own_tasks_is_said_apart_from_the_messages(daemon: Daemon) -> None:
+    with listening(daemon.url, "lead", "--count", "1") as listener:
+        run("submit", "ann", "fix it", "--hold", "--url", daemon.url, "--as", "lead")
+        run("submit", "ann", "of no interest", "--hold", "--url", daemon.url, "--as", "other")
+        for words in (("claim", "2"), ("claim", "1"), ("progress", "1", "40%", "half\x1b"), ("done", "1")):
+            assert run(*words, "--url", daemon.url, "--as", "ann").code == 0
+        assert run("send", "lead", "that was it", "--url", daemon.url).code == 0
+        out, err = listener.communicate(timeout=30)
+    assert out.count("\n") == 1
+    assert err.splitlines() == [
+        "relay: #1 is ready (you)",
+        "relay: #1 is claimed by ann, fence 1",
+        r"relay: #1 at ann: 40% half\x1b",
+        "relay: #1 is done by ann, fence 1",
+    ]
+
+
 def test_channels_are_followed_and_what_is_sent_to_oneself_always_comes(daemon: Daemon) -> None:
     with listening(daemon.url, "watcher", "--channel", "ci", "--json", "--count", "3") as listener:
         for to, channel in (("ALL", "ops"), ("channel:ci", "ci"), ("ALL", "ci"), ("watcher", "ops")):

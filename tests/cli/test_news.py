@@ -1,10 +1,16 @@
 """news: a connection that comes or goes is said, once each; what else went wrong is said in its own words."""
 
+import asyncio
 import logging
-from typing import cast
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
 
 from relay_client import Agent
-from relay_client.cli.news import connection_news
+from relay_client.cli.news import connection_news, work_news
+from relay_proto.errors import RelayError
+from relay_proto.frames import Event
 
 logger = logging.getLogger("relay_client")
 
@@ -43,3 +49,59 @@ def test_nothing_is_said_after_the_block_and_the_log_is_as_before() -> None:
     logger.error("later")
     assert said == []
     assert logger.level == level
+
+
+class Wire:
+    """An agent of which only the events are heard, until it is cut."""
+
+    name = "ann"
+
+    def __init__(self) -> None:
+        self._events: asyncio.Queue[Event | Exception] = asyncio.Queue()
+
+    def tell(self, event: str, **fields: Any) -> None:
+        self._events.put_nowait(Event(event=event, at=0, **fields))
+
+    def cut(self, error: Exception) -> None:
+        self._events.put_nowait(error)
+
+    async def events(self) -> AsyncIterator[Event]:
+        while True:
+            event = await self._events.get()
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+
+async def test_what_becomes_of_work_is_said_and_nothing_else() -> None:
+    wire, said = Wire(), asyncio.Queue[str]()
+    async with work_news(cast(Agent, wire), said.put_nowait):
+        wire.tell("receipt", message=41, agent="ben", stage="done")
+        wire.tell("task.claimed", message=41, agent="b\x1ben")
+        assert await said.get() == r"#41 is claimed by b\x1ben"
+        wire.tell("claim.lost", message=42, fence=3, reason="silence", state="ready")
+        assert await said.get() == "you lost #42, fence 3: silence; it is ready"
+    assert said.empty()
+
+
+async def test_the_end_of_the_session_is_left_to_who_reads_its_messages() -> None:
+    wire = Wire()
+    async with work_news(cast(Agent, wire), print):
+        wire.cut(RelayError("the session ended"))
+        await asyncio.sleep(0)
+
+
+async def test_a_fault_of_ours_is_not_hidden() -> None:
+    wire, came = Wire(), asyncio.Event()
+
+    def say(line: str) -> None:
+        came.set()
+        raise ZeroDivisionError
+
+    async def hear() -> None:
+        async with work_news(cast(Agent, wire), say):
+            wire.tell("task.ready", message=1)
+            await came.wait()
+
+    with pytest.raises(ZeroDivisionError):
+        await hear()

@@ -8,6 +8,10 @@ from relay_proto import limits
 from relay_proto.frames import StoredMessage
 
 
+def message(number: int) -> StoredMessage:
+    return StoredMessage(message=number, sender="a", to="b", body="", sent_at=0, thread=1, hops=0)
+
+
 class Book:
     """Messages 1 to `count`, at most `page_max` of them a page."""
 
@@ -20,10 +24,7 @@ class Book:
         self.asked.append((limit, after))
         first = (after or 0) + 1
         last = min(self.count, first + min(limit, self.page_max) - 1)
-        items = [
-            StoredMessage(message=n, sender="a", to="b", body="", sent_at=0, thread=1, hops=0)
-            for n in range(first, last + 1)
-        ]
+        items = [message(n) for n in range(first, last + 1)]
         return Page(items, last if last < self.count else None)
 
 
@@ -41,6 +42,16 @@ async def test_no_page_is_asked_to_be_larger_than_a_page_may_be_nor_than_is_want
     book = Book(count=5000, page_max=limits.PAGE_MAX)
     await read_pages(book.fetch, 1500, None)
     assert book.asked == [(1000, None), (500, 1000)]
+
+
+async def test_an_empty_page_is_not_the_end() -> None:
+    pages = {None: Page([], 3), 3: Page([message(4)], 7), 7: Page([], 9), 9: Page([message(10)], None)}
+
+    async def fetch(limit: int, after: int | None) -> Page[StoredMessage]:
+        return pages[after]
+
+    items, more = await read_pages(fetch, 10, None)
+    assert ([item.message for item in items], more) == ([4, 10], False)
 
 
 async def test_that_there_are_more_is_said_apart_from_the_list(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from relay_client import Receipt
 from relay_client.cli.render import (
     agents_table,
@@ -13,6 +15,7 @@ from relay_client.cli.render import (
     message_page,
     owed_table,
     receipt_lines,
+    share_text,
     table,
     when,
     work_text,
@@ -44,6 +47,12 @@ def test_a_message_of_another_day_carries_its_date() -> None:
 def test_work_and_stage_are_marked() -> None:
     line = message_line(stored(claimable=True), now=NOW, stage="queued")
     assert line == "14:03:07  #12  queued  builder → cap:review  (work) have a look"
+
+
+def test_how_bad_it_is_is_marked_and_its_type_is_in_the_full_message() -> None:
+    item = stored(claimable=True, severity="critical", type="alert")
+    assert message_line(item, now=NOW).endswith("(work, critical) have a look")
+    assert {"type:     alert", "severity: critical"} <= set(message_page(item, now=NOW))
 
 
 def test_what_is_to_be_done_by_when_is_marked() -> None:
@@ -119,7 +128,7 @@ def test_a_message_in_full_has_envelope_body_work_and_deliveries() -> None:
     assert page[0] == "message:  #12"
     assert "thread:   #7, a reply to #7" in page
     assert "    message:  #99\\x1b[1m" in page  # the body is indented: it can't pose as a line of ours
-    assert "work:     done by reviewer-1 (fence 2, attempts 2); result: fine" in page
+    assert "work:     done by reviewer-1 (fence 2, attempts 2 of 3); result: fine" in page
     assert page[-1] == "reviewer-1  done   14:03:07  2"
 
 
@@ -200,8 +209,20 @@ def test_owed_replies_say_who_owes_whom_by_when() -> None:
 
 def test_work_says_who_holds_it_for_how_long_and_why_it_ended() -> None:
     held = WorkState(state="claimed", fence=7, attempts=2, holder="ann", lease_s=60.0, lease_left_s=41.2)
-    assert work_text(held, now=NOW) == "claimed by ann, 41 s left (fence 7, attempts 2)"
+    assert work_text(held, now=NOW) == "claimed by ann, 41 s left (fence 7, attempts 2 of 3)"
     buried = WorkState(state="buried", fence=3, attempts=3, reason="no disk")
     assert work_text(buried, now=NOW).endswith("; no disk")
+    parked = WorkState(
+        state="parked", fence=2, attempts=1, attempts_max=5, holder="ann", needs="human", progress=0.4, note="half",
+        park_until_at=SENT_AT + 480_000, reason="may I?",
+    )  # fmt: skip
+    assert work_text(parked, now=NOW) == (
+        "parked by ann, needs human until 14:11:07 (fence 2, attempts 1 of 5); 40% done; half; may I?"
+    )
     delayed = WorkState(state="delayed", fence=0, attempts=0, ready_at=SENT_AT + 480_000)
-    assert work_text(delayed, now=NOW) == "delayed until 14:11:07 (fence 0, attempts 0)"
+    assert work_text(delayed, now=NOW) == "delayed until 14:11:07 (fence 0, attempts 0 of 3)"
+
+
+@pytest.mark.parametrize(("share", "text"), [(None, ""), (0.0, "0%"), (0.29, "29%"), (0.999, "99%"), (1.0, "100%")])
+def test_a_share_is_whole_only_when_all_is_done(share: float | None, text: str) -> None:
+    assert share_text(share) == text

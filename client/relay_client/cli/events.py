@@ -9,9 +9,9 @@ from typing import Final
 from relay_proto.frames import Event, OwedReply
 
 from .escape import escape
-from .render import clock, when
+from .render import clock, share_text, when
 from .spans import about as roughly
-from .task_text import STATES, share_text, state_word
+from .task_text import STATES, state_word
 
 _BY_SOMEBODY: Final = frozenset({"claimed", "working", "parked", "done", "canceled"})
 """States of work that somebody makes; into the others it falls by what somebody said."""

@@ -50,7 +50,7 @@ def listen(agent: str, count: int | None, takeover: bool, as_json: bool, door: D
     capabilities and channels that AGENT had before stay, where none are given. Who follows channels gets group messages
     of these or of none; what is sent to AGENT itself always comes. To look without taking anything, use `relay inbox`.
 
-    What becomes of work that AGENT was given (someone else claimed it) is said on stderr.
+    What becomes of the tasks that AGENT submitted is said on stderr.
     """
     run(_listen(door, Ear(replace(door, name=agent), groups, as_json, count), takeover))
 
@@ -62,6 +62,7 @@ async def _listen(asker: Door, ear: Ear, takeover: bool) -> None:
     groups = before | {name: values for name, values in ear.groups.items() if values}
     door, columns, printed = ear.door, width(), 0
     async with relay_client.connect(door.url, agent=door.name, token=door.token, **groups) as agent:
+        await agent.subscribe("task")
         say(f"{door.name} listens at {door.url}; Ctrl-C ends it")
         with connection_news(agent, say):
             async with work_news(agent, say):

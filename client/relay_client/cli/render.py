@@ -42,6 +42,8 @@ class Shown(Protocol):
     @property
     def reply_to(self) -> int | None: ...
     @property
+    def severity(self) -> str | None: ...
+    @property
     def priority(self) -> int | None: ...
     @property
     def expires_at(self) -> int | None: ...
@@ -72,6 +74,8 @@ def message_line(message: Shown, *, now: datetime, width: int | None = None, sta
 def _marks(message: Shown, now: datetime) -> list[str]:
     """What is special about a message: what to do about it, by when."""
     marks = ["work"] if message.claimable else []
+    if message.severity is not None:
+        marks.append(message.severity)
     if message.reply_to is not None:
         marks.append(f"re #{message.reply_to}")
     if message.reply_by_at is not None:
@@ -185,6 +189,8 @@ def message_page(item: StoredMessage, *, now: datetime, width: int | None = None
         ("channel", item.channel or ""),
         ("intent", item.intent or ""),
         ("type", item.content_type or ""),
+        ("type", item.type or ""),
+        ("severity", item.severity or ""),
         ("priority", "" if item.priority is None else str(item.priority)),
         ("due", "" if item.due_at is None else when(item.due_at, now)),
         ("expires", "" if item.expires_at is None else when(item.expires_at, now)),
@@ -200,6 +206,11 @@ def message_page(item: StoredMessage, *, now: datetime, width: int | None = None
     return lines
 
 
+def share_text(share: float | None) -> str:
+    """`40%`. What is not all of it is never said to be 100%."""
+    return "" if share is None else f"{int(share * 100 + 1e-9)}%"
+
+
 def work_text(work: WorkState, *, now: datetime) -> str:
     """The state of work in one line (not escaped): `claimed by reviewer-2, 41 s left (fence 7, attempt 2)`."""
     words = str(work.state)
@@ -207,9 +218,16 @@ def work_text(work: WorkState, *, now: datetime) -> str:
         words += f" by {work.holder}"
     if work.lease_left_s is not None:
         words += f", {work.lease_left_s:.0f} s left"
-    if work.ready_at is not None:
-        words += f" until {clock(work.ready_at, now)}"
-    words += f" (fence {work.fence}, attempts {work.attempts})"
+    if work.needs is not None:
+        words += f", needs {work.needs}"
+    until_at = work.ready_at or work.park_until_at
+    if until_at is not None:
+        words += f" until {clock(until_at, now)}"
+    words += f" (fence {work.fence}, attempts {work.attempts} of {work.attempts_max})"
+    if work.progress is not None:
+        words += f"; {share_text(work.progress)} done"
+    if work.note:
+        words += f"; {work.note}"
     if work.reason:
         words += f"; {work.reason}"
     if work.result is not None:
@@ -238,9 +256,12 @@ def receipt_lines(to: str, receipt: "Receipt", *, delay_s: float | None = None, 
         words += f"; due in {span_text(delay_s)}"
     if own_key and receipt.duplicate:
         words += " (this key was used before: nothing new was sent)"
-    lines = [f"#{receipt.message} → {escape(to)}: {words}"]
-    if receipt.full:
-        lines.append(f"  full, so not in the inbox of: {escape(', '.join(receipt.full))}")
+    return [f"#{receipt.message} → {escape(to)}: {words}", *remarks(receipt)]
+
+
+def remarks(receipt: "Receipt") -> list[str]:
+    """What the relay said of a send besides: who had no room, and its note."""
+    lines = [f"  full, so not in the inbox of: {escape(', '.join(receipt.full))}"] if receipt.full else []
     if receipt.note is not None:
         lines.append(f"  note: {escape(receipt.note)}")
     return lines
