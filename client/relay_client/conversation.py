@@ -7,7 +7,8 @@
 
 Rules
 - A request is open from `request()` until its answer. Its bytes are kept, so that after a lost connection the same
-  bytes (same id, same key) go out again, in order: what the relay had already taken, it answers as before.
+  bytes (same id, same key) go out again, in order: what the relay had already taken, it answers as before. (A
+  claim_next is the one that would be done twice: it goes out with what is known of the first time.)
 - Nothing but the register frame leaves before the relay has answered it.
 - The caller may lose interest in a request (`abandon`). Its late answer is dropped quietly. What only asked is not sent
   again; what ends a claim is, and a claim that was won for nobody is released: no claim leaks. What answers mean for
@@ -141,6 +142,8 @@ class Conversation(Generic[W]):
             renewal = Subscribe(id=self.next_id(), events=sorted(self.subscribed))
             self.request(renewal.id, codec.encode_frame(renewal), None, renewal)
         for request in again:
+            if request.sent and isinstance(request.about, ClaimNext):
+                self._open.rewrite(request, self.claims.next_again(request.about, again))
             self._write_request(request)
         self.claims.watches.registered()
 

@@ -14,8 +14,8 @@ Rules
 - Claimable work is handled only when this agent completed it: after a release or an expiry the relay offers it again,
   and that offer must come through. So the end of a claim settles the delivery at once. The ack is placed so that it can
   never hit the *next* offer: before the release, after the failure (that offer comes a backoff later).
-- What is claimed while it waits (or is claimed unseen, by claim_next) is in hand from then on. What comes again while its
-  claim is held here is kept aside, and comes through only if the claim turns out to be lost.
+- What is claimed while it waits (or is claimed unseen, by claim_next) is in hand from then on. What comes again while
+  its claim is held here is kept aside, and comes through only if the claim turns out to be lost.
 - Acks are collected; whoever writes takes them all, so that those of one tick make one frame.
 - What is given out counts as surfaced: it stands before the consumer. That is told once for all of a tick, and only of
   what is still unsettled then: `done` says more, and after a nack or a release it would hit the next offer.
@@ -185,6 +185,11 @@ class Deliveries:
         return [frame.message for frame in surfaced if self._open.get(frame.message) is frame]
 
     # -- claims ------------------------------------------------------------------------------------------------------
+
+    @property
+    def held(self) -> list[int]:
+        """The messages whose claims this agent holds, as far as it knows."""
+        return list(self._held)
 
     def fence_held(self, message: int) -> int | None:
         """The fence under which this agent holds the message, as far as it knows; None when it does not."""

@@ -90,6 +90,11 @@ class OpenRequests(Generic[W]):
         self._open[request.id] = request
         self._bytes += len(request.data)
 
+    def rewrite(self, request: OpenRequest[W], data: bytes) -> None:
+        """It is said again, and in other words."""
+        self._bytes += len(data) - len(request.data)
+        request.data = data
+
     def close(self, request: OpenRequest[W]) -> None:
         """It was answered, or is not asked any more."""
         del self._open[request.id]

@@ -135,12 +135,14 @@ class Work:
     ) -> int:
         """The work waits for something: `human`, `input`, `auth` or `dependency`. Until then its lease does not run.
 
-        `await work.resumed.wait()` then waits until it goes on: by `resume()`, because all tasks of `depends_on` (for
-        `dependency`, and required there) are done, or at the deadline (1 s to 30 days, default 24 h). Look at
-        `lost` behind it. `reason`: what exactly, for whoever is to help. Gives back the deadline, in ms since 1970.
+        `await work.resumed.wait()` then waits until it goes on: by `resume()`; because all tasks of `depends_on` (for
+        `dependency`, and required there) are done, or one of them never will be; or at the deadline (1 s to 30 days,
+        default 24 h). Look at `lost` behind it. `reason`: what exactly, for whoever is to help. Gives back the
+        deadline, in ms since 1970.
 
-        Raises DependencyCycle (`detail["cycle"]`) when the work would wait for itself; StaleFence, NotHolder or
-        Finished when the claim was lost.
+        Raises DependencyCycle (`detail["cycle"]`) when the work would wait for itself; UnknownMessage, NotClaimable or
+        Finished (`detail["message"]`) for a task that can't be waited for; StaleFence, NotHolder or Finished when the
+        claim was lost.
         """
         return await self._agent.park(self.message, self.fence, needs, reason, deadline_s, depends_on)
 

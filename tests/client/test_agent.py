@@ -2,14 +2,10 @@ from typing import Any
 
 from relay_proto.frames import (
     Ack,
-    Complete,
-    Fail,
     Heartbeat,
     Nack,
     Ok,
     Receipts,
-    Release,
-    Renew,
     Subscribe,
     Unsubscribe,
     Update,
@@ -18,14 +14,9 @@ from tests.client.scripted import ScriptedRelay, exchange, running
 
 
 async def test_each_op_says_what_the_protocol_says(relay: ScriptedRelay) -> None:
-    work: dict[str, Any] = {"id": 1, "message": 7, "fence": 2}
     ops: list[tuple[Any, Any, dict[str, Any], Any]] = [
         (lambda a: a.ack([1, 2]), Ack(id=1, messages=[1, 2]), {}, None),
         (lambda a: a.nack(1, "r", False), Nack(id=1, message=1, reason="r", retry=False), {}, None),
-        (lambda a: a.renew(7, 2, 30), Renew(lease_s=30, **work), {"message": 7, "fence": 2, "lease_s": 30.0}, 30.0),
-        (lambda a: a.release(7, 2), Release(**work), {}, None),
-        (lambda a: a.complete(7, 2, "r"), Complete(result="r", **work), {}, None),
-        (lambda a: a.fail(7, 2, "r", False), Fail(reason="r", retry=False, **work), {}, None),
         (lambda a: a.update(caps=("b", "c")), Update(id=1, caps=["b", "c"]), {}, None),
         (lambda a: a.heartbeat("busy", 0.5), Heartbeat(id=1, status="busy", load=0.5), {}, None),
         (lambda a: a.subscribe("receipt", "presence"), Subscribe(id=1, events=["receipt", "presence"]), {}, None),

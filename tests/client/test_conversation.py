@@ -567,21 +567,44 @@ def next_item(message: int, fence: int = 1) -> StoredMessage:
     )  # fmt: skip
 
 
-def test_claim_next_is_asked_again_with_the_same_bytes() -> None:
+def test_a_claim_next_whose_answer_was_lost_is_asked_again_with_what_is_known() -> None:
     conversation = talk()
-    ask(conversation, ClaimNext, n=2)
-    first = written(conversation)
+    hold(conversation)
+    next_id, _ = ask(conversation, ClaimNext, n=2, type="review")
+    ask(conversation, Claim, message=9)
+    ask(conversation, Release, message=8, fence=1)
+    written(conversation)
     conversation.lost()
-    assert go_online(conversation) == first
+    again, *_ = [frame for frame in go_online(conversation) if isinstance(frame, ClaimNext)]
+    assert again == ClaimNext(id=next_id, n=2, type="review", held=[7, 8, 9])
 
 
-def test_what_an_abandoned_claim_next_won_is_released() -> None:
+def test_a_claim_next_that_never_left_claimed_nothing() -> None:
+    conversation = talk(online=False)
+    id, _ = ask(conversation, ClaimNext, n=2)
+    assert go_online(conversation) == [ClaimNext(id=id, n=2)]
+
+
+def test_a_claim_next_that_knows_of_nothing_says_so() -> None:
+    conversation = talk()
+    id, _ = ask(conversation, ClaimNext)
+    written(conversation)
+    conversation.lost()
+    assert go_online(conversation) == [ClaimNext(id=id, held=[])]
+
+
+@pytest.mark.parametrize("while_offline", [False, True])
+def test_what_an_abandoned_claim_next_won_is_released(while_offline: bool) -> None:
     conversation = talk()
     id, caller = ask(conversation, ClaimNext, n=2)
-    first = written(conversation)
-    give_up(conversation, id, caller)
-    conversation.lost()
-    assert go_online(conversation) == first  # it may have won: only asking again shows it
+    written(conversation)
+    if while_offline:
+        conversation.lost()
+        give_up(conversation, id, caller)
+    else:
+        give_up(conversation, id, caller)
+        conversation.lost()
+    assert go_online(conversation) == [ClaimNext(id=id, n=2, held=[])]  # only asking again shows what it won
     assert conversation.receive([Ok(re=id, items=[next_item(7), next_item(8, fence=3)])]) == []
     releases = [frame for frame in written(conversation) if isinstance(frame, Release)]
     assert [(frame.message, frame.fence) for frame in releases] == [(7, 1), (8, 3)]

@@ -359,6 +359,14 @@ def test_what_is_claimed_unseen_is_in_hand() -> None:
     assert deliveries.take_acks() == [1]
 
 
+def test_what_is_held_is_known() -> None:
+    deliveries = Deliveries()
+    for message in (3, 1, 2):
+        deliveries.claim_begun(message, fence=1)
+    deliveries.completed(1)
+    assert deliveries.held == [3, 2]
+
+
 def test_what_comes_only_while_it_is_held_is_acked_too() -> None:
     deliveries = Deliveries()
     deliveries.claim_begun(1, fence=1)  # by its id

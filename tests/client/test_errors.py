@@ -1,5 +1,17 @@
-from relay_client.errors import Replaced, ReplyOverdue, ReplyRefused, Unreachable, reason_for, refused, same_again
-from relay_proto.errors import BadRequest, RelayError, TooLarge
+from relay_client.errors import (
+    NOT_DONE,
+    ClaimLost,
+    Replaced,
+    ReplyOverdue,
+    ReplyRefused,
+    TaskFailed,
+    TaskNotDone,
+    Unreachable,
+    reason_for,
+    refused,
+    same_again,
+)
+from relay_proto.errors import BadRequest, NotHolder, RelayError, TooLarge
 from relay_proto.frames import FieldRefused
 
 
@@ -31,6 +43,22 @@ def test_an_overdue_reply_is_a_timeout_and_a_typed_error() -> None:
 def test_a_refused_reply_says_who_and_why() -> None:
     error = ReplyRefused("no", detail={"message": 41, "agent": "bob", "stage": "nacked", "reason": "not mine"})
     assert (error.ask, error.agent, error.stage, error.reason) == (41, "bob", "nacked", "not mine")
+
+
+def test_a_task_that_was_not_done_says_which_how_and_why() -> None:
+    detail = {"message": 41, "state": "failed", "reason": "no disk"}
+    error = same_again(TaskFailed("it failed", detail=detail))
+    assert isinstance(error, TaskNotDone)
+    assert (error.task, error.state, error.reason, error.code) == (41, "failed", "no disk", "task_failed")
+    assert {state: kind.code for state, kind in NOT_DONE.items()} == {
+        "failed": "task_failed", "canceled": "task_canceled", "buried": "task_buried", "superseded": "task_superseded",
+    }  # fmt: skip
+
+
+def test_a_lost_claim_is_one_that_is_not_held() -> None:
+    error = ClaimLost("lost", detail={"message": 41, "fence": 3, "reason": "silence"})
+    assert isinstance(error, NotHolder)
+    assert (error.task, error.fence, error.reason, error.code) == (41, 3, "silence", "claim_lost")
 
 
 def test_a_reason_is_type_and_text_within_its_limit() -> None:

@@ -1,7 +1,7 @@
 from typing import Any
 
-from relay_client.message import Message, Page, Receipt
-from relay_proto.frames import Ack, Event, Nack, Ok, Send
+from relay_client.message import Message, Page, Receipt, delivered
+from relay_proto.frames import Ack, Event, Nack, Ok, Send, StoredMessage, WorkState
 from tests.client.scripted import ScriptedRelay, deliver, running, sent
 
 
@@ -28,13 +28,32 @@ def test_receipts_and_pages_say_what_they_hold() -> None:
     assert repr(Receipt(7, 3, 2, 1, True, "k")) == "Receipt(7, thread=3, 1/2 online, duplicate)"
     assert repr(Receipt(7, 3, 2, 1, False, "k", ["bob"])) == "Receipt(7, thread=3, 1/2 online, full: bob)"
     assert repr(Page([1, 2], "b")) == "Page(2 items, next='b')"
+    assert (Page([1], None).counts, Page([1], None, {"ready": 1}).counts) == ({}, {"ready": 1})
 
 
 def test_a_message_carries_what_the_wire_carries() -> None:
     fields: dict[str, Any] = {"priority": 9, "expires_at": 5, "supersedes": 3, "caused_by": 2, "reply_by_at": 6}
+    fields |= {"type": "review", "severity": "error"}
     given = message(**fields)
     assert {name: getattr(given, name) for name in fields} == fields
     assert {getattr(message(), name) for name in fields} == {None}
+
+
+def test_a_message_of_a_list_is_like_one_that_was_delivered() -> None:
+    fields: dict[str, Any] = {
+        "subject": "s", "channel": "c", "reply_to": 3, "intent": "request", "content_type": "text/plain",
+        "headers": {"a": "b"}, "claimable": True, "priority": 9, "expires_at": 5, "supersedes": 3, "caused_by": 2,
+        "reply_by_at": 6, "type": "review", "severity": "error",
+    }  # fmt: skip
+    plain = deliver(7)
+    item = StoredMessage(
+        message=7, sender="bob", to="alice", body="body 7", sent_at=plain.sent_at, thread=7, hops=0, **fields
+    )
+    assert delivered(item) == deliver(7, **fields)
+    item.work = WorkState(state="claimed", fence=5, attempts=2)
+    assert delivered(item).attempt == 2
+    item.attempt = 4
+    assert delivered(item).attempt == 4
 
 
 async def test_a_message_in_hand_shows_which_one_replaced_it(relay: ScriptedRelay) -> None:

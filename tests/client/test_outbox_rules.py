@@ -109,6 +109,8 @@ def test_a_stored_message_is_the_same_whatever_it_had_waited(fields: dict[str, A
         ({"channel": "c"}, {"channel": "d"}),
         ({"reply_to": 1}, {"reply_to": 2}),
         ({"priority": 0}, {"priority": 4}),
+        ({"type": "review"}, {}),
+        ({"severity": "error"}, {"severity": "info"}),
     ],
 )
 def test_a_stored_message_with_another_content_is_another(fields: dict[str, Any], stored: dict[str, Any]) -> None:

@@ -34,6 +34,18 @@ async def test_what_waits_here_and_was_replaced_is_not_given_out(relay: Scripted
         assert peer.surfaced == [1, 3]
 
 
+async def test_work_that_waits_here_and_was_claimed_by_another_is_not_given_out(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer):
+        await peer.say(deliver(1), deliver(2, claimable=True))
+        await agent.receive(WAIT_S)
+        events = agent.events()
+        hear(agent, Event(event="task.claimed", at=1, message=2, agent="carl"), deliver(3))
+        assert (await agent.receive(WAIT_S)).message == 3
+        assert (await anext(events)).agent == "carl"
+        await agent.close()
+        assert [type(frame) for frame in await peer.rest()] == [Bye]
+
+
 async def test_receive_gives_up_after_its_time(relay: ScriptedRelay) -> None:
     async with relay.agent() as (agent, peer):
         with pytest.raises(TimeoutError, match="no message for alice"):

@@ -32,6 +32,20 @@ def test_room_is_counted_in_requests_and_in_bytes(monkeypatch: pytest.MonkeyPatc
     assert open.free == 2
 
 
+def test_a_request_that_is_rewritten_counts_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "OPEN_BYTES_MAX", 10)
+    open: OpenRequests[Caller] = OpenRequests()
+    request = opened(open, 1)
+    open.rewrite(request, b"1234567890")
+    assert (request.data, open.free) == (b"1234567890", 0)
+    open.rewrite(request, b"1")
+    opened(open, 2)
+    assert open.free > 0
+    open.close(request)
+    opened(open, 3)
+    assert open.free == 0
+
+
 def test_the_end_names_who_waits_and_leaves_nothing() -> None:
     open: OpenRequests[Caller] = OpenRequests()
     first, second = opened(open, 1), opened(open, 2)

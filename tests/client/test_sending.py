@@ -43,6 +43,10 @@ from tests.client.scripted import WAIT_S, ScriptedRelay, running, sent
         ({"ttl_s": 5, "delay_s": 5}, BadRequest, "over before it is due"),
         ({"delay_s": -1}, BadRequest, "delay_s is -1"),
         ({"expect_reply_s": 0}, BadRequest, "expect_reply_s is 0"),
+        ({"attempts": 3}, BadRequest, "attempts is 3; only claimable work is attempted"),
+        ({"claimable": True, "attempts": 101}, BadRequest, "attempts is 101"),
+        ({"type": "a b"}, BadRequest, "type is 'a b'"),
+        ({"severity": "bad"}, BadRequest, "severity is 'bad'"),
     ],
 )
 async def test_a_send_with_a_bad_argument_sends_nothing_and_leaves_nothing_open(
@@ -60,7 +64,7 @@ async def test_a_send_carries_what_it_was_given_and_gives_back_a_receipt(relay: 
     options: dict[str, Any] = {
         "subject": "s", "channel": "c", "thread": 3, "reply_to": 4, "intent": "request", "content_type": "text/plain",
         "headers": {"a": "b"}, "key": "k", "claimable": True, "hold": True, "ttl_s": 2.5, "delay_s": 2, "priority": 9,
-        "supersedes": 5, "caused_by": 6, "offer_s": 7,
+        "supersedes": 5, "caused_by": 6, "offer_s": 7, "attempts": 5, "type": "review", "severity": "error",
     }  # fmt: skip
     async with relay.agent() as (agent, peer), running(agent.send("cap:review", b"\x00", **options)) as call:
         frame = await peer.next(Send)
