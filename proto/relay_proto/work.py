@@ -60,7 +60,7 @@ class Submit(Send, tag="submit", kw_only=True, rename={"sender": "from"}):
     def __post_init__(self) -> None:
         if self.subject is not None and self.subject != self.title:
             raise ValueError(f"subject is {self.subject!r:.80}; the subject of a task is its title")
-        self.subject, self.claimable = self.title, True
+        self.claimable = True
         if self.priority is None and self.severity is not None:
             self.priority = _PRIORITY_BY_SEVERITY.get(self.severity)
         if self.source is not None and self.dedupe_key is None:

@@ -202,7 +202,8 @@ class Broker:
         session.registering = True
         session.held = []
         session.credit = frame.credit
-        self.commands.append(ask.PutAgent(session, frame.id, frame, frame.instance or session.name))
+        session.instance = frame.instance or session.name
+        self.commands.append(ask.PutAgent(session, frame.id, frame, session.instance))
         session.visiting = frame.visit
         if frame.visit:
             return

@@ -38,7 +38,7 @@ class Lease:
     def ends_at(self, directory: Directory, alive_at: Callable[[str], float]) -> float:
         """When it ends if the holder is not heard of again, nor its socket."""
         holder = directory.get(self.agent)
-        if holder is None or holder.epoch != self.epoch:
+        if holder is None or holder.visitor or holder.epoch != self.epoch:
             return self.since + self.lease_s
         return max(self.since, holder.heard_at, alive_at(self.agent)) + self.lease_s
 

@@ -32,6 +32,8 @@ RING_SHOWN_MAX: Final = 32
 
 def send(broker: "Broker", session: "Session", agent: str, frame: wire.Send, now: float) -> None:
     """One send of a session becomes one command, or is refused at once."""
+    if isinstance(frame, wire.Submit):
+        frame.subject = frame.title
     command = ask.PutMessage(session, frame.id, agent, frame, [], 0)
     try:
         _address(broker, command, now)

@@ -29,9 +29,9 @@ class Session:
     """State of one connection. `frames` are encoded and ready to leave; `close` is how to end after them."""
 
     __slots__ = (
-        "agent", "alive_at", "authorised", "close", "credit", "epoch", "events", "frames", "held", "idle_at", "lagging",
-        "lost", "name", "parked", "parting", "pushed_to", "ranked", "refilling", "registering", "rescan", "unacked",
-        "visiting", "wire", "writable",
+        "agent", "alive_at", "authorised", "close", "credit", "epoch", "events", "frames", "held", "idle_at",
+        "instance", "lagging", "lost", "name", "parked", "parting", "pushed_to", "ranked", "refilling", "registering",
+        "rescan", "unacked", "visiting", "wire", "writable",
     )  # fmt: skip
 
     def __init__(self, name: str, wire: Any, authorised: bool) -> None:
@@ -44,6 +44,8 @@ class Session:
         self.alive_at = float("-inf")
         """When anything came over the connection, a pong too; monotonic seconds."""
         self.epoch = 0
+        self.instance = name
+        """What names the process behind it; the connection, unless it says better."""
         self.registering = False
         self.visiting = False
         """It sends, asks and works, and is given nothing; the live session of the agent, if there is one, is not it."""

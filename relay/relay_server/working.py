@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 
 def _claim(session: "Session", agent: str, frame: wire.Claim) -> ask.Command:
-    return ask.ClaimWork(session, frame.id, agent, session.epoch, frame.message, _lease_s(frame.lease_s))
+    return ask.ClaimWork(
+        session, frame.id, agent, session.epoch, session.instance, frame.message, _lease_s(frame.lease_s)
+    )
 
 
 def _claim_next(session: "Session", agent: str, frame: wire.ClaimNext) -> ask.Command:
     return ask.ClaimNext(
-        session, frame.id, agent, session.epoch, frame.n, _lease_s(frame.lease_s), PAGE_BYTES_MAX, frame.to,
-        frame.type, frame.channel, frame.held,
+        session, frame.id, agent, session.epoch, session.instance, frame.n, _lease_s(frame.lease_s), PAGE_BYTES_MAX,
+        frame.to, frame.type, frame.channel, frame.held,
     )  # fmt: skip
 
 

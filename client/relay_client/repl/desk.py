@@ -78,6 +78,8 @@ class Desk:
         """Prints one event, and forgets the message that it takes away."""
         if event.event in ("withdrawn", "superseded") and event.stage in ("expired", "superseded"):
             self.unread.pop(event.message or 0, None)
+        elif event.event == "task.claimed" and event.agent != self.agent.name:
+            self.unread.pop(event.message or 0, None)  # another one's to do
         self._tell(event_lines(event, self.agent.name, now=self.now()))
 
     def _tell(self, lines: list[str]) -> None:

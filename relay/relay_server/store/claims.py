@@ -141,7 +141,7 @@ def _completed(tx: Transaction, command: CompleteWork, sender: str, marks: int) 
 
 def fail_work(tx: Transaction, command: FailWork) -> Outcome:
     message, agent = command.message, command.agent
-    state, fence, attempts, holder, _, _, attempts_max, _ = state_of(tx, message)
+    state, fence, attempts, holder, _, _, attempts_max, *_ = state_of(tx, message)
     event = after_failure(attempts, attempts_max, command.retry)
     if state not in HELD or fence != command.fence or holder != agent:
         return _refusal(tx, agent, message, command.fence, event)
@@ -183,7 +183,7 @@ def expire_work(tx: Transaction, command: ExpireWork) -> Returned:
 def release_all(tx: Transaction, agent: str, epoch: int) -> Returned:
     """Give back whatever an agent holds under an epoch: it said bye."""
     all_returned = Returned([], [])
-    for message, fence, *_ in tx.execute(queries.claims_of, (agent, epoch)).fetchall():
+    for message, fence in tx.execute(queries.claims_of, (agent, epoch)).fetchall():
         if _end(tx, ReleaseWork(None, None, agent, message, fence), "release", attempts_back=1) is not None:
             returned = _returned(tx, message)
             all_returned.ended += returned.ended

@@ -114,8 +114,12 @@ class Refill(Command):
 
 
 class ClaimWork(Command):
+    """`instance`: the process that asks. What it asks for again is the same claim; another one's, of the same agent,
+    is not."""
+
     agent: str
     epoch: int
+    instance: str
     message: int
     lease_s: float
 
@@ -128,6 +132,7 @@ class ClaimNext(Command):
 
     agent: str
     epoch: int
+    instance: str
     n: int
     lease_s: float
     bytes_max: int

@@ -36,7 +36,7 @@ _FROM: Final = {event: _states(event) for event in ("cancel", "resolve")}
 
 def cancel_work(tx: Transaction, command: CancelWork) -> Outcome:
     message, agent = command.message, command.agent
-    state, *_, sender = state_of(tx, message)
+    state, _, _, _, _, _, _, sender, _ = state_of(tx, message)
     if sender != agent and not command.force:
         raise Forbidden(
             f"message {message} is from {sender}, who may cancel it; another agent has to say force: true",
@@ -61,7 +61,7 @@ def _end(
     tx: Transaction, command: Command, message: int, agent: str, event: Event, reason: str | None, result: Any
 ) -> Outcome:
     """Whatever it is and whoever holds it: over. The holder is told, and it goes from every inbox."""
-    before, fence, _, holder, _, _, _, sender = state_of(tx, message)
+    before, fence, _, holder, *_ = state_of(tx, message)
     state: State = TRANSITIONS["ready", event]
     row = tx.execute(queries.end_work, (state, tx.now, reason, result, message, _FROM[event])).fetchone()
     if row is None:
@@ -149,7 +149,9 @@ def claim_next(tx: Transaction, command: ClaimNext) -> Outcome:
     left = command.bytes_max
     if command.held is not None:
         known = set(command.held)
-        for message, fence, lease_s, is_parked in tx.execute(queries.claims_of, (command.agent, command.epoch)):
+        for message, fence, lease_s, is_parked in tx.execute(
+            queries.claims_of_instance, (command.agent, command.instance)
+        ):
             if message in known or len(outcome.claims) == command.n:
                 continue
             left -= _size(tx, message)
@@ -162,7 +164,9 @@ def claim_next(tx: Transaction, command: ClaimNext) -> Outcome:
         if len(outcome.claims) + len(chosen) == command.n or (left < 0 and (outcome.claims or chosen)):
             break
         chosen.append(message)
-    claimed = claim_all(tx, [(message, command.agent, command.epoch, command.lease_s) for message in chosen])
+    claimed = claim_all(
+        tx, [(message, command.agent, command.epoch, command.instance, command.lease_s) for message in chosen]
+    )
     for message, claim in claimed.items():
         size, rank, _ = tx.execute(queries.place_of, (message,)).fetchone()
         tx.execute(queries.take_delivery, (message, command.agent, tx.now, size, rank))

@@ -31,24 +31,22 @@ WAITING: Final = to_json(["ready", "delayed"])
 
 def claim_works(tx: Transaction, commands: Sequence[ClaimWork]) -> list[Outcome]:
     """Claims of different pieces of work, all at once."""
-    claimed = claim_all(tx, [(command.message, command.agent, command.epoch, command.lease_s) for command in commands])
+    claimed = claim_all(tx, [(one.message, one.agent, one.epoch, one.instance, one.lease_s) for one in commands])
     return [claimed.get(command.message) or said(_not_claimed, tx, command) for command in commands]
 
 
-def claim_all(tx: Transaction, wanted: Sequence[tuple[int, str, int, float]]) -> dict[int, WorkClaimed]:
-    """ready -> claimed, for each (message, agent, epoch, lease_s) that is ready; those that are not are left out."""
-    rows = tx.execute(queries.works_to_claim, (to_json([message for message, *_ in wanted]),)).fetchall()
-    found = {row[0]: row for row in rows if row[1] == "ready"}
+def claim_all(tx: Transaction, wanted: Sequence[tuple[int, str, int, str, float]]) -> dict[int, WorkClaimed]:
+    """ready -> claimed, for each (message, agent, epoch, instance, lease_s) that is ready; the others are left out."""
+    looked_at = tx.execute(queries.works_to_claim, (to_json([message for message, *_ in wanted]),)).fetchall()
+    found = {row[0]: row for row in looked_at if row[1] == "ready"}
     ready, now = [one for one in wanted if one[0] in found], tx.now
-    tx.change_all(
-        queries.claim,
-        [
-            (agent, epoch, lease_s, now, short_line(now, "claim", "claimed", agent, found[message][2] + 1), message)
-            for message, agent, epoch, lease_s in ready
-        ],
-    )
+    rows: list[tuple[Any, ...]] = []
+    for message, agent, epoch, instance, lease_s in ready:
+        wrote = short_line(now, "claim", "claimed", agent, found[message][2] + 1)
+        rows.append((agent, epoch, lease_s, now, wrote, message, instance))
+    tx.change_all(queries.claim, rows)
     claimed = {}
-    for message, agent, _, lease_s in ready:
+    for message, agent, _, _, lease_s in ready:
         _, _, fence, sender, marks, size, candidate = found[message]
         claim = claimed[message] = WorkClaimed(message, fence + 1, lease_s, [])
         claim.changes = [Change(message, sender, "claim", "claimed", tx.now, agent, fence + 1)]
@@ -74,8 +72,8 @@ def _withdraw_from_others(tx: Transaction, claim: WorkClaimed, agent: str, sende
 def _not_claimed(tx: Transaction, command: ClaimWork) -> Outcome:
     """Why it was not ready; or that this very instance has it."""
     message, agent = command.message, command.agent
-    state, fence, _, holder, epoch, *_ = state_of(tx, message)
-    if state in HELD and holder == agent and epoch == command.epoch:
+    state, fence, _, holder, *_, instance = state_of(tx, message)
+    if state in HELD and holder == agent and instance == command.instance:
         # The same instance asks again because its first answer was lost: the same claim, not another one.
         tx.execute(queries.renew, (command.epoch, command.lease_s, tx.now, message, fence, agent)).fetchall()
         return WorkClaimed(message, fence, command.lease_s, [], is_parked=state == "parked")
@@ -91,7 +89,7 @@ def said(function: Callable[..., Outcome], *arguments: Any) -> Outcome:
 
 
 def state_of(tx: Transaction, message: int, field: str = "message") -> tuple[Any, ...]:
-    """(state, fence, attempts, holder, holder_epoch, lease_s, attempts_max, sender).
+    """(state, fence, attempts, holder, holder_epoch, lease_s, attempts_max, sender, holder_instance).
 
     Raises UnknownMessage, NotClaimable when it is no work; `field` is the one that names the message.
     """

@@ -8,6 +8,7 @@ ALTER TABLE work ADD COLUMN rank INTEGER NOT NULL DEFAULT 5;  -- 9 - priority: l
 ALTER TABLE work ADD COLUMN attempts_max INTEGER NOT NULL DEFAULT 3;
 ALTER TABLE work ADD COLUMN marks INTEGER NOT NULL DEFAULT 0; -- what else a claim has to look at; see store/work.py
 ALTER TABLE work ADD COLUMN history BLOB;              -- lines of JSON; that it was sent stands in messages
+ALTER TABLE work ADD COLUMN holder_instance TEXT;     -- the process that claimed it: what it claims again is the same claim
 ALTER TABLE work ADD COLUMN began_at INTEGER;          -- when its holder said that it was at work
 ALTER TABLE work ADD COLUMN needs TEXT;                -- parked: human input auth dependency
 ALTER TABLE work ADD COLUMN park_until INTEGER;        -- parked: ms since 1970, by the relay's own clock

@@ -25,13 +25,14 @@ FROM json_each(?) CROSS JOIN work AS w ON w.message = json_each.value;
 -- name: claim
 -- ready -> claimed. Of any number of claimers at most one changes a row.
 UPDATE work SET state = 'claimed', fence = fence + 1, attempts = attempts + 1, holder = ?1, held_by = ?1,
-                ready_rank = NULL, holder_epoch = ?2, lease_s = ?3, changed_at = ?4, reason = NULL, began_at = NULL,
-                progress = NULL, note = NULL, progress_at = NULL,
+                ready_rank = NULL, holder_epoch = ?2, holder_instance = ?7, lease_s = ?3, changed_at = ?4, reason = NULL,
+                began_at = NULL, progress = NULL, note = NULL, progress_at = NULL,
                 history = CAST(coalesce(history, x'') || ?5 AS BLOB)
 WHERE message = ?6 AND state = 'ready';
 
 -- name: work_state
-SELECT state, fence, attempts, holder, holder_epoch, lease_s, attempts_max, sender FROM work WHERE message = ?;
+SELECT state, fence, attempts, holder, holder_epoch, lease_s, attempts_max, sender, holder_instance FROM work
+WHERE message = ?;
 
 -- name: works_to_end
 -- What the ends of claims of these (JSON) need.
@@ -146,7 +147,11 @@ UPDATE work SET history = ? WHERE message = ?;
 SELECT history FROM work WHERE message = ?;
 
 -- name: claims_of
-SELECT message, fence, lease_s, state = 'parked' FROM work INDEXED BY work_held WHERE held_by = ? AND holder_epoch = ?;
+SELECT message, fence FROM work INDEXED BY work_held WHERE held_by = ? AND holder_epoch = ?;
+
+-- name: claims_of_instance
+SELECT message, fence, lease_s, state = 'parked' FROM work INDEXED BY work_held
+WHERE held_by = ? AND holder_instance = ?;
 
 -- name: offer_again
 -- Every candidate that has not declined gets it again.
