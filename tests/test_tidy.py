@@ -24,7 +24,7 @@ DESK = {
     f"relay_server.{name}"
     for name in (
         "answers", "asking", "broker", "housekeeping", "listing", "news", "post", "sending", "sent", "session",
-        "standing", "why", "why_delivery", "why_work", "words", "working",
+        "standing", "why", "why_delivery", "why_work", "words", "worked", "working",
     )
 }  # fmt: skip
 INTERFACE = "relay_server.store.interface"
@@ -51,6 +51,7 @@ COVERED_BY = {
     "relay_server.exits": ("tests/relay/test_server.py", "constants; the exit statuses are tested with the process"),
     "relay_server.post": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
     "relay_server.sent": ("tests/relay/test_sending.py", "the way back of each send; its cost is in test_cost.py"),
+    "relay_server.worked": ("tests/relay/test_task_news.py", "tested through the desk, which says what became of work"),
     "relay_server.working": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
     "relay_server.http.app": ("tests/relay/test_server.py", "tested with the process"),
     "relay_server.store.interface": (
@@ -60,9 +61,14 @@ COVERED_BY = {
     "relay_server.store.agents": ("tests/relay/test_housekeeping.py", "tested through the desk"),
     "relay_server.store.alarms": ("tests/relay/test_time.py", "what goes off and when is seen at the desk"),
     "relay_server.store.asks": ("tests/relay/test_asks.py", "tested through the desk"),
+    "relay_server.store.claims": ("tests/relay/test_claim.py", "each place of the state table, through the desk"),
     "relay_server.store.commands": ("tests/relay/store/test_sqlite.py", "data without behaviour"),
     "relay_server.store.deliveries": ("tests/relay/test_broker.py", "tested through the desk"),
+    "relay_server.store.dependencies": ("tests/relay/test_dependencies.py", "tested through the desk"),
     "relay_server.store.due": ("tests/relay/test_any.py", "tested through the desk, whose clock the test holds"),
+    "relay_server.store.due_work": ("tests/relay/test_parking.py", "tested through the desk, like due"),
+    "relay_server.store.history": ("tests/relay/test_tasks.py", "tested through the desk, which shows it"),
+    "relay_server.store.keys": ("tests/relay/test_sending.py", "tested through the desk; of reports in test_tasks.py"),
     "relay_server.store.messages": ("tests/relay/test_sending.py", "tested through the desk"),
     "relay_server.store.moves": ("tests/relay/test_news.py", "tested through the desk, which says them"),
     "relay_server.store.outcomes": ("tests/relay/store/test_sqlite.py", "data without behaviour"),
@@ -71,6 +77,10 @@ COVERED_BY = {
     "relay_server.store.reads": ("tests/relay/store/test_sqlite.py", "tested through the engine"),
     "relay_server.store.refusals": ("tests/relay/test_forgive.py", "tested through the desk, which says them"),
     "relay_server.store.rows": ("tests/relay/store/test_sqlite.py", "tested through the engine"),
+    "relay_server.store.special": ("tests/relay/test_time.py", "tested through the desk"),
+    "relay_server.store.task_reads": ("tests/relay/test_tasks.py", "tested through the desk"),
+    "relay_server.store.tasks": ("tests/relay/test_tasks.py", "tested through the desk, and in test_claim_next.py"),
+    "relay_server.store.threads": ("tests/relay/test_sending.py", "tested through the desk"),
     "relay_server.store.transaction": ("tests/relay/store/test_sqlite.py", "data without behaviour"),
     "relay_server.store.work": ("tests/relay/test_broker.py", "the transitions are tested through the desk"),
 }

@@ -147,18 +147,8 @@ def why_not_now(message: int, event: Event, state: State) -> RelayError:
     return Finished(f"message {message} is over already: {state}", detail={"state": state})
 
 
-def is_repeat(event: Event, state: State) -> bool:
-    """True when this event, from the holder with the current fence, was evidently applied before."""
-    match event:
-        case "complete":
-            return state == "done"
-        case "fail" | "give_up":
-            return state in ("delayed", "ready", "buried")
-        case "fail_for_good":
-            return state == "failed"
-        case "release":
-            return state == "ready"
-        case "resume":
-            return state == "working"
-        case _:
-            return False
+def is_repeat(event: Event, ended_by: Event | None) -> bool:
+    """True when this word of the holder is the one that ended its claim before. `ended_by`: what that was."""
+    if event in ("fail", "give_up"):
+        return ended_by in ("fail", "give_up")  # the same word: which it is depends on the attempts
+    return event == ended_by

@@ -97,7 +97,8 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
         previous.close = (CloseCode.REPLACED, "replaced")
         broker.speaking.append(previous)
     if agent.epoch != outcome.epoch:
-        broker.leases.freeze(frame.agent, max(agent.heard_at, agent.alive_at))
+        if agent.epoch:  # else it only ever visited, and that renews nothing
+            broker.leases.freeze(frame.agent, max(agent.heard_at, agent.alive_at))
         broker.waits.drop(frame.agent)
     broker.directory.describe(agent, frame.label, frame.tags or (), frame.caps or (), frame.channels or ())
     agent.machine, agent.meta, agent.status, agent.load = frame.machine, frame.meta, frame.status, None
@@ -246,6 +247,7 @@ _SETTLE: Final[dict[type[Any], Callable[..., None]]] = {
     ask.Renewed: worked.renewed,
     ask.Parked: worked.parked,
     ask.Fenced: worked.fenced,
+    ask.Completed: worked.completed,
     ask.Returned: worked.returned,
     ask.Ripened: worked.ripened,
 }

@@ -43,7 +43,7 @@ def send(broker: "Broker", session: "Session", agent: str, frame: wire.Send, now
             _expect_reply(broker, command, now)
     except RelayError as error:
         _give_up(broker, command, error)
-        if frame.key is None:
+        if frame.key is None and getattr(frame, "dedupe_key", None) is None:
             return broker.refuse(session, frame.id, error)
     broker.commands.append(command)
 

@@ -91,6 +91,14 @@ def fenced(broker: Broker, command: Any, outcome: ask.Fenced, now: float, now_ms
     )
 
 
+def completed(broker: Broker, command: Any, outcome: ask.Completed, now: float, now_ms: int) -> None:
+    broker.leases.drop(outcome.message)
+    broker.answer(command.origin, wire.Ok(re=command.re))
+    news.receipt(broker, outcome.sender, outcome.message, command.agent, "done", now_ms)
+    broker.wake_at(outcome.due_at, now, now_ms)
+    broker.rates.progress(command.agent, now)
+
+
 def returned(broker: Broker, command: Any, outcome: ask.Returned, now: float, now_ms: int) -> None:
     nobody = {offer.message for offer in outcome.offers if offer.delivery is None}
     for message in outcome.ended:
@@ -112,7 +120,7 @@ def returned(broker: Broker, command: Any, outcome: ask.Returned, now: float, no
     if outcome.is_over and outcome.message is not None and (wait := broker.waits.of(outcome.message)) is not None:
         broker.waits.remove(wait)
     news.moved(broker, outcome.moved, now_ms)
-    if isinstance(command, (ask.CompleteWork, ask.FailWork)):
+    if isinstance(command, ask.FailWork):
         broker.rates.progress(command.agent, now)
     if isinstance(command, ask.LeaveAgent) and not broker.directory.agents[command.agent].connected:
         housekeeping.lost(broker, command.agent, now)

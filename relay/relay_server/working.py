@@ -31,25 +31,32 @@ def _claim_next(session: "Session", agent: str, frame: wire.ClaimNext) -> ask.Co
 
 
 def _renew(session: "Session", agent: str, frame: wire.Renew) -> ask.Command:
-    return ask.RenewWork(session, frame.id, agent, session.epoch, frame.message, frame.fence, _maybe_s(frame.lease_s))
+    return ask.RenewWork(
+        session, frame.id, agent, session.epoch, session.instance, frame.message, frame.fence,
+        _maybe_s(frame.lease_s),
+    )  # fmt: skip
 
 
 def _progress(session: "Session", agent: str, frame: wire.Progress) -> ask.Command:
     return ask.ProgressWork(
-        session, frame.id, agent, session.epoch, frame.message, frame.fence, frame.progress, frame.note
-    )
+        session, frame.id, agent, session.epoch, session.instance, frame.message, frame.fence, frame.progress,
+        frame.note,
+    )  # fmt: skip
 
 
 def _park(session: "Session", agent: str, frame: wire.Park) -> ask.Command:
     deadline_s = limits.PARK_S_DEFAULT if frame.deadline_s is None else float(frame.deadline_s)
     return ask.ParkWork(
-        session, frame.id, agent, session.epoch, frame.message, frame.fence, frame.needs, frame.reason, deadline_s,
-        frame.depends_on,
+        session, frame.id, agent, session.epoch, session.instance, frame.message, frame.fence, frame.needs,
+        frame.reason, deadline_s, frame.depends_on,
     )  # fmt: skip
 
 
 def _resume(session: "Session", agent: str, frame: wire.Resume) -> ask.Command:
-    return ask.ResumeWork(session, frame.id, agent, session.epoch, frame.message, frame.fence, _maybe_s(frame.lease_s))
+    return ask.ResumeWork(
+        session, frame.id, agent, session.epoch, session.instance, frame.message, frame.fence,
+        _maybe_s(frame.lease_s),
+    )  # fmt: skip
 
 
 def _release(session: "Session", agent: str, frame: wire.Release) -> ask.Command:
@@ -101,7 +108,10 @@ COMMANDS: Final[dict[type[Any], Callable[["Session", str, Any], ask.Command]]] =
 
 def work(broker: "Broker", session: "Session", agent: str, frame: Any, now: float) -> None:
     """A frame about work becomes the command of its kind."""
-    broker.commands.append(COMMANDS[type(frame)](session, agent, frame))
+    command = COMMANDS[type(frame)](session, agent, frame)
+    if broker.task_watchers and isinstance(command, (ask.ClaimWork, ask.CompleteWork)):
+        command.watched = True
+    broker.commands.append(command)
 
 
 def _lease_s(lease_s: float | None) -> float:

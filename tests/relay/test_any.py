@@ -514,3 +514,39 @@ async def test_work_that_somebody_holds_is_not_offered_to_who_is_new(desk: Desk)
     await desk.say(bob, Release(id=3, message=message, fence=1))
     await desk.pass_time(0)
     assert kinds(desk.heard(cy)) == ["deliver 1"]
+
+
+# -- work that nobody has any more -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["release", "silence"])
+async def test_work_whose_holder_declined_it_and_gave_it_back_goes_to_the_next_who_is_there(
+    desk: Desk, how: str
+) -> None:
+    ada = await desk.agent("ada")
+    (bob,) = await reviewers(desk, "bob")
+    message = await offer(desk, ada, claimable=True)
+    assert kinds(desk.heard(bob)) == [f"deliver {message}"]
+    (cy,) = await reviewers(desk, "cy")
+    desk.put(bob, Claim(id=1, message=message, lease_s=30), Nack(message=message, reason="not mine", retry=False))
+    await desk.turn()
+    desk.heard(bob)
+    if how == "release":
+        await desk.say(bob, Release(id=2, message=message, fence=1))
+    await desk.pass_time(0 if how == "release" else 31)
+    assert kinds(desk.heard(cy)) == [f"deliver {message}"]
+    assert f"deliver {message}" not in " ".join(kinds(desk.heard(bob))), "it said that it is not for it"
+    assert kinds(await desk.say(cy, Claim(id=3, message=message))) == ["ok"]
+
+
+async def test_work_that_all_who_are_there_declined_waits_for_one_who_comes(desk: Desk) -> None:
+    ada = await desk.agent("ada")
+    (bob,) = await reviewers(desk, "bob")
+    message = await offer(desk, ada, claimable=True)
+    desk.put(bob, Claim(id=1, message=message), Nack(message=message, reason="not mine", retry=False))
+    await desk.turn()
+    await desk.say(bob, Release(id=2, message=message, fence=1))
+    await desk.pass_time(OFFER_S_DEFAULT * 3)
+    late = desk.connect()
+    heard = await desk.say(late, Register(id=0, agent="late", caps=["review"]))
+    assert f"deliver {message}" in kinds(heard)

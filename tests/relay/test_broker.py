@@ -352,8 +352,9 @@ async def test_one_of_many_claims_wins_and_the_others_hear_who_did(desk: Desk) -
     desk.put(bob, Claim(id=2, message=1, lease_s=30))
     await desk.turn()
     assert desk.heard(ada) == [{"op": "ok", "re": 2, "message": 1, "fence": 1, "lease_s": 30.0}]
-    (error,) = desk.heard(bob)
-    assert (error["code"], error["detail"]) == ("claimed", {"holder": "ada", "lease_left_s": 30.0})
+    told, error = desk.heard(bob)
+    assert kinds([told]) == ["task.claimed 1 ada"], "it had been given it, and need not try"
+    assert (error["code"], error["detail"]) == ("claimed", {"holder": "ada", "state": "claimed", "lease_left_s": 30.0})
 
 
 async def test_a_repeated_claim_of_the_same_instance_is_the_same_claim(desk: Desk) -> None:
@@ -367,7 +368,7 @@ async def test_silence_loses_the_claim_and_the_candidates_are_offered_it_again(d
     manager, ada, bob = await fleet(desk)
     await desk.say(ada, Claim(id=2, message=1, lease_s=30))
     await desk.pass_time(30.1)
-    assert kinds(desk.heard(bob)) == ["deliver 1 #2"]
+    assert kinds(desk.heard(bob)) == ["task.claimed 1 ada", "deliver 1 #2"]
     (ok,) = await desk.say(bob, Claim(id=3, message=1))
     assert ok["fence"] == 2
     assert kinds(await desk.say(ada, Complete(id=4, message=1, fence=1)))[-1] == "error stale_fence"
@@ -426,12 +427,12 @@ async def test_release_burns_no_attempt_and_bye_releases(desk: Desk) -> None:
     manager, ada, bob = await fleet(desk)
     await desk.say(ada, Claim(id=2, message=1))
     assert kinds(await desk.say(ada, Release(id=3, message=1, fence=1))) == ["ok", "deliver 1 #2"]
-    assert kinds(desk.heard(bob)) == ["deliver 1 #2"]
+    assert kinds(desk.heard(bob)) == ["task.claimed 1 ada", "deliver 1 #2"]
     work = await work_of(desk, manager)
     assert (work["state"], work["attempts"]) == ("ready", 0)
     await desk.say(ada, Claim(id=4, message=1), Bye())
     assert ada.close == (1000, "")
-    assert kinds(desk.heard(bob)) == ["deliver 1 #3"]
+    assert kinds(desk.heard(bob)) == ["task.claimed 1 ada", "deliver 1 #3"]
     (ok,) = await desk.say(bob, Agents(id=5, status="offline"))
     assert [card["agent"] for card in ok["items"]] == ["ada"]
 
@@ -455,7 +456,7 @@ async def test_a_failure_without_retry_is_final(desk: Desk) -> None:
     manager, ada, _ = await fleet(desk)
     await desk.say(ada, Claim(id=2, message=1), Fail(id=3, message=1, fence=1, reason="no", retry=False))
     assert (await work_of(desk, manager))["state"] == "failed"
-    assert kinds(await desk.say(ada, Claim(id=4, message=1)))[-1] == "error not_claimable"
+    assert kinds(await desk.say(ada, Claim(id=4, message=1)))[-1] == "error finished"
 
 
 async def test_words_repeated_with_the_same_fence_are_answered_like_the_first_time(desk: Desk) -> None:
@@ -479,7 +480,7 @@ async def test_a_renewal_by_name_gives_a_new_lease(desk: Desk) -> None:
     (ok,) = await desk.say(ada, Renew(id=3, message=1, fence=1, lease_s=100))
     assert (ok["fence"], ok["lease_s"]) == (1, 100.0)
     await desk.pass_time(99.0)
-    assert desk.heard(bob) == []
+    assert kinds(desk.heard(bob)) == ["task.claimed 1 ada"]
     assert kinds(await desk.say(bob, Renew(id=4, message=1, fence=1))) == ["error not_holder"]
 
 
@@ -501,6 +502,7 @@ async def test_a_candidate_without_credit_is_offered_released_work_again_althoug
     await desk.say(manager, Send(id=1, to="cap:review", body="work", claimable=True))
     assert kinds(desk.heard(bob)) == ["deliver 1"]
     await desk.say(ada, Claim(id=2, message=1))
+    assert kinds(desk.heard(bob)) == ["task.claimed 1 ada"]
     (ok,) = await desk.say(manager, Receipts(id=3, message=1))
     assert {item["agent"]: item["stage"] for item in ok["deliveries"]} == {"ada": "pushed", "bob": "superseded"}
     await desk.say(ada, Release(id=4, message=1, fence=1))
@@ -532,7 +534,7 @@ async def test_a_visit_sends_and_asks_and_disturbs_nobody(desk: Desk) -> None:
     assert [frame["from"] for frame in desk.heard(bob)] == ["bob"]
     (page,) = await desk.say(visitor, Agents(id=3))
     assert [(card["agent"], card["caps"]) for card in page["items"]] == [("bob", ["review"])]
-    for frame in (Ack(id=4, messages=[1]), Claim(id=4, message=1), Update(id=4, caps=[])):
+    for frame in (Ack(id=4, messages=[1]), Nack(id=4, message=1, reason="r"), Update(id=4, caps=[])):
         assert kinds(await desk.say(visitor, frame)) == ["error forbidden"]
     desk.broker.lost(visitor)
     assert desk.broker.sessions["bob"] is bob
@@ -567,7 +569,7 @@ async def test_a_visit_keeps_no_lease_alive(desk: Desk) -> None:
     for _ in range(4):
         await desk.pass_time(10)
         await desk.say(visitor, Heartbeat())
-    assert kinds(desk.heard(bob)) == ["deliver 1 #2"]
+    assert kinds(desk.heard(bob)) == ["task.claimed 1 ada", "deliver 1 #2"]
 
 
 # -- found by review -------------------------------------------------------------------------------------------------

@@ -91,3 +91,44 @@ async def test_a_group_send_to_a_thousand_costs_the_store_six_microseconds_for_e
     assert special <= 2 * RECIPIENT_US_MAX, "two rows for each instead of one"
     # An inbox of a hundred and more fills pages of the index by itself, and a turn with one send writes one of them for
     # each recipient: that is what the last figure shows, and the disk's to say, so it is shown and not judged.
+
+
+WORKS = 500
+"""Claims in one turn: a storm, or a second of a busy fleet."""
+WORK_US_MAX = 6.0
+"""What the issue allows for a claim and for a completion in the store, each, its share of the fsync included."""
+
+
+def work_send(number: int) -> ask.PutMessage:
+    frame = Send(id=number, to="bob", body="x" * 200, claimable=True)
+    return ask.PutMessage(None, number, "ada", frame, ["bob"], 0, size=200, hops_max=16)
+
+
+async def works(store: SQLiteStore, now_ms: int) -> list[int]:
+    outcomes = await store.commit([work_send(number) for number in range(WORKS)], now_ms)
+    return [outcome.message for outcome in outcomes if isinstance(outcome, ask.MessagePut)]
+
+
+async def us_each(store: SQLiteStore, commands: list[ask.Command], now_ms: int, expected: type) -> float:
+    started = time.perf_counter()
+    outcomes = await store.commit(commands, now_ms)
+    took = time.perf_counter() - started
+    assert [type(outcome) for outcome in outcomes] == [expected] * len(commands)
+    return took * 1e6 / len(commands)
+
+
+async def test_a_claim_and_a_completion_cost_the_store_six_microseconds_each_at_most(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path)
+    await store.open()
+    await store.commit([ask.PutAgent(None, 0, Register(id=0, agent="bob"), "i")], START_MS)
+    claim = complete = float("inf")
+    for now_ms in range(START_MS, START_MS + TURNS):
+        made = await works(store, now_ms)
+        claims: list[ask.Command] = [ask.ClaimWork(None, 1, "bob", 1, "i", message, 60.0) for message in made]
+        completions: list[ask.Command] = [ask.CompleteWork(None, 1, "bob", message, 1, None) for message in made]
+        claim = min(claim, await us_each(store, claims, now_ms, ask.WorkClaimed))
+        complete = min(complete, await us_each(store, completions, now_ms, ask.Returned))
+    await store.close()
+    print(f"a claim: {claim:.2f} us; a completion: {complete:.2f} us")
+    assert claim <= WORK_US_MAX
+    assert complete <= WORK_US_MAX

@@ -1,8 +1,11 @@
 """leases.py: a claim lives as long as its holder is heard of, and one lease longer."""
 
+from relay_proto.frames import Claim, Heartbeat, Register, Renew
 from relay_server.deadlines import Deadlines
 from relay_server.directory import Directory
 from relay_server.leases import LOOK_S, Lease, Leases
+from tests.relay import desk as relay
+from tests.relay.working import bring, claim, crew, ok, state, submit, task
 
 
 class Desk:
@@ -10,7 +13,8 @@ class Desk:
         self.directory = Directory()
         self.deadlines = Deadlines()
         self.expired: list[int] = []
-        self.leases = Leases(self.directory, self.deadlines, self.on_silence)
+        self.alive_at = float("-inf")
+        self.leases = Leases(self.directory, self.deadlines, self.on_silence, lambda agent: self.alive_at)
         self.holder = self.directory.ensure("ada")
         self.holder.epoch = 1
         self.holder.heard_at = 0.0
@@ -89,3 +93,101 @@ def test_renewing_with_ever_other_leases_does_not_pile_up_deadlines() -> None:
     assert desk.expired == []
     desk.deadlines.run(40.0)
     assert desk.expired == [7]
+
+
+def test_a_socket_that_lives_keeps_a_claim_alive() -> None:
+    desk = Desk()
+    desk.leases.hold(7, "ada", 1, 1, 10.0, now=0.0)
+    desk.alive_at = 8.0
+    desk.deadlines.run(17.9)
+    assert desk.expired == []
+    assert desk.leases.left_s(7, 17.5) == 0.5
+    desk.deadlines.run(18.0)
+    assert desk.expired == [7]
+
+
+def test_the_socket_of_another_instance_renews_nothing() -> None:
+    desk = Desk()
+    desk.leases.hold(7, "ada", 1, 1, 10.0, now=0.0)
+    desk.holder.epoch, desk.alive_at = 2, 9.0
+    desk.deadlines.run(10.0)
+    assert desk.expired == [7]
+
+
+# -- at the desk -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_holder_that_answers_pings_and_says_nothing_keeps_what_it_holds(desk: relay.Desk) -> None:
+    them = await bring(desk, "working")
+    for _ in range(10):
+        await desk.pass_time(50)
+        them.ada.alive_at = desk.now  # as the edge notes it
+    assert await state(desk, them.boss, 1) == "working"
+    await desk.pass_time(60)
+    assert await state(desk, them.boss, 1) == "ready"
+
+
+async def test_a_lease_runs_from_the_last_sign_of_the_socket_when_that_is_gone(desk: relay.Desk) -> None:
+    them = await bring(desk, "working")
+    for _ in range(4):
+        await desk.pass_time(50)
+        them.ada.alive_at = desk.now
+    desk.broker.lost(them.ada)
+    await desk.pass_time(59)
+    assert (await task(desk, them.boss, 1))["lease_left_s"] == 1
+    await desk.pass_time(1)
+    assert await state(desk, them.boss, 1) == "ready"
+
+
+async def test_the_same_instance_that_comes_back_in_time_keeps_what_it_holds(desk: relay.Desk) -> None:
+    them = await crew(desk)
+    holder = await desk.agent("eve", instance="one", caps=["x"])
+    message = await submit(desk, them.boss)
+    await claim(desk, holder, message)
+    for _ in range(3):
+        desk.broker.lost(holder)
+        await desk.pass_time(59)
+        holder = await desk.agent("eve", instance="one", caps=["x"])
+    assert (await task(desk, them.boss, message))["fence"] == 1
+    assert (await ok(desk, holder, Claim(id=1, message=message)))["fence"] == 1, "it is the same claim"
+
+
+async def test_another_instance_does_not_keep_what_the_first_one_held_but_may_take_it_on(desk: relay.Desk) -> None:
+    them = await crew(desk)
+    first = await desk.agent("eve", instance="one", caps=["x"])
+    kept, dropped = await submit(desk, them.boss), await submit(desk, them.boss)
+    for message in (kept, dropped):
+        await claim(desk, first, message)
+    await desk.pass_time(20)
+    first.alive_at = desk.now
+    await desk.pass_time(10)
+    second = await desk.agent("eve", instance="two", caps=["x"])
+    assert [(await task(desk, them.boss, message))["lease_left_s"] for message in (kept, dropped)] == [50, 50]
+    await ok(desk, second, Renew(id=1, message=kept, fence=1))
+    for _ in range(6):
+        await desk.pass_time(10)
+        await desk.say(second, Heartbeat())
+        second.alive_at = desk.now
+    assert [await state(desk, them.boss, message) for message in (kept, dropped)] == ["claimed", "ready"]
+
+
+async def test_a_restart_gives_one_full_fresh_lease_from_when_the_relay_is_there_again(desk: relay.Desk) -> None:
+    them = await bring(desk, "working")
+    await desk.pass_time(59)
+    await desk.restart(down_s=10_000)
+    boss = await desk.agent("boss")
+    assert (await task(desk, boss, them.message))["lease_left_s"] == 60
+    await desk.pass_time(59.9)
+    assert await state(desk, boss, 1) == "working"
+    await desk.pass_time(0.1)
+    assert await state(desk, boss, 1) == "ready"
+
+
+async def test_a_shell_command_of_an_agent_renews_by_name_and_by_nothing_else(desk: relay.Desk) -> None:
+    them = await bring(desk, "working")
+    shell = desk.connect()
+    await desk.pass_time(30)
+    await desk.say(shell, Register(id=0, agent="ada", visit=True), Heartbeat(id=1))
+    assert (await task(desk, them.boss, 1))["lease_left_s"] == 30
+    await ok(desk, shell, Renew(id=2, message=1, fence=1))
+    assert (await task(desk, them.boss, 1))["lease_left_s"] == 60

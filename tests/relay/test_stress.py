@@ -18,6 +18,7 @@ RUNS = 12
 STEPS = 250
 LOG_LINES = 40
 OPEN = "stage IN ('queued', 'surfaced')"
+HELD = "('claimed', 'working', 'parked')"
 
 
 @pytest.fixture
@@ -64,7 +65,8 @@ def left_open(fleet: Fleet) -> list[object]:
     """Deliveries and work that are not over. Work that everyone nacked for good is over."""
     deliveries = fleet.rows(f"SELECT message, agent, stage, due_at FROM deliveries WHERE {OPEN}")
     works = fleet.rows(
-        "SELECT message, state, holder, target FROM work WHERE state NOT IN ('done', 'failed', 'buried') AND EXISTS"
+        "SELECT message, state, holder, target FROM work"
+        " WHERE state NOT IN ('done', 'failed', 'buried', 'superseded') AND EXISTS"
         " (SELECT 1 FROM deliveries WHERE message = work.message AND stage NOT IN ('nacked', 'dead'))"
     )
     return [*deliveries, *works]
@@ -93,8 +95,8 @@ def check_sessions(fleet: Fleet) -> None:
         due = fleet.rows(
             f"SELECT message FROM deliveries WHERE agent = ?1 AND {OPEN} AND due_at IS NULL"
             " AND (expires_at IS NULL OR expires_at > ?2) AND (offer_at IS NULL OR offer_at > ?2)"
-            " AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.message = deliveries.message AND w.state = 'claimed'"
-            " AND w.holder = ?1)",
+            " AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.message = deliveries.message"
+            f" AND w.state IN {HELD} AND w.holder = ?1)",
             name,
             now,
         )
@@ -141,11 +143,11 @@ def check_asks(fleet: Fleet) -> None:
 
 
 def check_leases(fleet: Fleet) -> None:
-    """Each claimed work has a lease with its fence and a live deadline, and nothing else has one."""
+    """Each claim that runs has a lease with its fence and a live deadline, and nothing else has one."""
     broker = fleet.desk.broker
     watched = {id(entry[3]) for entry in fleet.desk.deadlines._heap}
     claimed = set()
-    for message, fence in fleet.rows("SELECT message, fence FROM work WHERE state = 'claimed'"):
+    for message, fence in fleet.rows("SELECT message, fence FROM work WHERE state IN ('claimed', 'working')"):
         claimed.add(message)
         lease = broker.leases.get(message)
         if lease is None or lease.fence != fence:

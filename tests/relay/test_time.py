@@ -138,7 +138,7 @@ async def test_work_that_nobody_claims_in_its_time_fails(desk: Desk) -> None:
     assert kinds(desk.heard(bob)) == [f"withdrawn {message}"]
     assert await work_state(desk, ada, message) == ("failed", "nobody claimed it in its time")
     (error,) = await desk.say(bob, Claim(id=2, message=message))
-    assert (error["code"], error["detail"]) == ("not_claimable", {"state": "failed"})
+    assert (error["code"], error["detail"]) == ("expired", {"state": "failed"})
 
 
 async def test_work_claimed_in_time_is_done_after_its_time(desk: Desk) -> None:
@@ -208,7 +208,7 @@ async def test_work_that_its_only_candidate_surfaced_and_did_not_claim_in_its_ti
     assert (await work_state(desk, ada, message))[0] == "ready"
     await desk.pass_time(0.1)
     assert (await work_state(desk, ada, message))[0] == "failed"
-    assert kinds(await desk.say(bob, Claim(id=2, message=message))) == ["error not_claimable"]
+    assert kinds(await desk.say(bob, Claim(id=2, message=message))) == ["error expired"]
     assert kinds(await desk.say(bob, Ack(id=3, messages=[message]))) == ["ok"]
     assert await desk.ledger(message) == {"bob": "done"}
 
@@ -587,7 +587,7 @@ async def test_superseded_work_that_nobody_holds_ends_and_what_is_held_stays(des
         if old == held:
             assert (await work_state(desk, ada, old))[0] == "claimed"
         else:
-            assert await work_state(desk, ada, old) == ("failed", f"superseded by {new}")
+            assert await work_state(desk, ada, old) == ("superseded", f"superseded by {new}")
     assert kinds(await desk.say(bob, Complete(id=3, message=held, fence=1))) == ["ok"]
     assert (await desk.ledger(held)) == {"bob": "done"}
     await desk.pass_time(100)
@@ -602,7 +602,7 @@ async def test_superseded_work_is_not_offered_again_when_its_holder_gives_it_bac
     desk.heard(bob), desk.heard(cyd)
     await desk.say(bob, Release(id=3, message=old, fence=1))
     assert desk.heard(cyd) == []
-    assert await work_state(desk, ada, old) == ("failed", f"superseded by {new}")
+    assert await work_state(desk, ada, old) == ("superseded", f"superseded by {new}")
 
 
 async def test_only_the_sender_may_replace_its_message(desk: Desk) -> None:

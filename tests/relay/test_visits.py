@@ -1,6 +1,19 @@
-"""Visits that work: a shell command of an agent claims in its name, beside its session and beside other shells."""
+"""Whose claim it is: visits that work beside a session, another instance that takes a claim along, late words."""
 
-from relay_proto.frames import Check, Claim, ClaimNext, Complete, Register, Submit, Subscribe, Tasks
+from relay_proto.frames import (
+    Check,
+    Claim,
+    ClaimNext,
+    Complete,
+    Fail,
+    Register,
+    Release,
+    Renew,
+    Resolve,
+    Submit,
+    Subscribe,
+    Tasks,
+)
 from relay_server.session import Session
 from tests.relay.desk import Desk, kinds
 
@@ -63,3 +76,39 @@ async def test_a_visit_hears_what_becomes_of_the_task_that_it_submitted(desk: De
     await desk.say(shell, Subscribe(id=1, events=["task"]), Submit(id=2, to="cap:x", title="job"))
     await desk.say(bob, Claim(id=1, message=1), Complete(id=2, message=1, fence=1, result="fine"))
     assert kinds(desk.heard(shell)) == ["task.claimed 1 bob", "task.done 1 bob"]
+
+
+async def test_a_claim_that_was_taken_along_is_the_new_instances(desk: Desk) -> None:
+    ada = await desk.agent("ada")
+    await desk.agent("bob", caps=["x"], instance="first")
+    await desk.say(ada, Submit(id=1, to="cap:x", title="long"))
+    first = await desk.agent("bob", caps=["x"], instance="first")
+    await desk.say(first, Claim(id=1, message=1))
+    second = await desk.agent("bob", caps=["x"], instance="second")
+    await desk.say(second, Renew(id=1, message=1, fence=1))
+    assert kinds(await desk.say(second, Claim(id=2, message=1))) == ["ok"]
+    third = await desk.agent("bob", caps=["x"], instance="first")
+    assert kinds(await desk.say(third, Claim(id=3, message=1)))[-1] == "error claimed"
+
+
+async def test_a_completion_that_comes_after_it_was_resolved_is_refused(desk: Desk) -> None:
+    ada, bob = await desk.agent("ada"), await desk.agent("bob", caps=["x"])
+    await desk.say(ada, Submit(id=1, to="cap:x", title="alarm", dedupe_key="k"))
+    await desk.say(bob, Claim(id=1, message=1))
+    await desk.say(ada, Resolve(id=2, dedupe_key="k", result="theirs"))
+    desk.heard(bob)
+    assert kinds(await desk.say(bob, Complete(id=2, message=1, fence=1, result="mine"))) == ["error not_holder"]
+
+
+async def test_a_word_that_comes_after_its_lease_is_no_repeat_of_one_that_was_said(desk: Desk) -> None:
+    ada, bob = await desk.agent("ada"), await desk.agent("bob", caps=["x"])
+    await desk.say(ada, Submit(id=1, to="cap:x", title="slow"))
+    await desk.say(bob, Claim(id=1, message=1, lease_s=1))
+    await desk.pass_time(2)
+    desk.heard(bob)
+    assert kinds(await desk.say(bob, Fail(id=2, message=1, fence=1, reason="disk full"))) == ["error not_holder"]
+    assert kinds(await desk.say(bob, Release(id=3, message=1, fence=1))) == ["error not_holder"]
+    await desk.say(bob, Claim(id=4, message=1))
+    for number in (5, 6):  # said again, because the answer was lost
+        assert kinds(await desk.say(bob, Release(id=number, message=1, fence=2)))[0] == "ok"
+    assert kinds(await desk.say(bob, Fail(id=7, message=1, fence=2)))[-1] == "error not_holder"

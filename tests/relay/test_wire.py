@@ -225,7 +225,7 @@ async def test_a_message_of_almost_a_mebibyte_is_served(daemon: Daemon) -> None:
 
 async def test_an_unknown_op_is_answered_and_the_connection_stays(daemon: Daemon) -> None:
     async with await Peer.join(daemon.url, "scout") as peer:
-        for op in ("dance", "park", "event", "ok", "deliver"):
+        for op in ("dance", "steal", "event", "ok", "deliver"):
             error = await refusal(peer.request(op), "unknown_op")
             assert repr(op) in str(error)
         await peer.request("heartbeat")
@@ -622,7 +622,7 @@ async def test_a_claim_is_repeated_renewed_and_completed_under_one_fence(daemon:
         state = await work(lead, message)
         assert (state["state"], state["result"]) == ("done", "fine")
         assert await stages(lead, message) == {"scout": "done"}
-        error = await refusal(scout.request("claim", message=message), "not_claimable")
+        error = await refusal(scout.request("claim", message=message), "finished")
         assert error.detail["state"] == "done"
         await refusal(scout.request("renew", message=message, fence=claim["fence"]), "not_holder")
         await refusal(scout.request("fail", message=message, fence=claim["fence"]), "not_holder")
@@ -737,7 +737,7 @@ async def test_failed_work_comes_back_after_a_backoff_and_is_buried_at_the_third
                 error = await refusal(a.request("claim", message=message), "not_claimable")
                 assert error.detail["state"] == "delayed"
         assert (state["state"], state["reason"], state["attempts"]) == ("buried", "broke 3", 3)
-        error = await refusal(a.request("claim", message=message), "not_claimable")
+        error = await refusal(a.request("claim", message=message), "finished")
         assert error.detail["state"] == "buried"
         assert await stages(lead, message) == {"a": "dead"}
 

@@ -23,9 +23,9 @@ from .commands import (
     RenewWork,
     ResumeWork,
 )
-from .history import note, short_line, shorten
+from .history import last_word, note, short_line, shorten
 from .moves import moves
-from .outcomes import Change, Done, Fenced, Lost, Moved, Outcome, Parked, Renewed, Returned
+from .outcomes import Change, Completed, Done, Fenced, Lost, Outcome, Parked, Renewed, Returned
 from .rows import to_json
 from .transaction import Transaction
 from .work import NEEDED, offer_again, said, state_of
@@ -34,7 +34,7 @@ from .work import NEEDED, offer_again, said, state_of
 def renew_work(tx: Transaction, command: RenewWork) -> Outcome:
     row = tx.execute(
         queries.renew,
-        (command.epoch, command.lease_s, tx.now, command.message, command.fence, command.agent),
+        (command.epoch, command.instance, command.lease_s, tx.now, command.message, command.fence, command.agent),
     ).fetchone()
     if row is None:
         return _refusal(tx, command.agent, command.message, command.fence, "renew")
@@ -44,7 +44,16 @@ def renew_work(tx: Transaction, command: RenewWork) -> Outcome:
 def progress_work(tx: Transaction, command: ProgressWork) -> Outcome:
     row = tx.execute(
         queries.progress,
-        (command.epoch, tx.now, command.progress, command.note, command.message, command.fence, command.agent),
+        (
+            command.epoch,
+            tx.now,
+            command.progress,
+            command.note,
+            command.message,
+            command.fence,
+            command.agent,
+            command.instance,
+        ),
     ).fetchone()
     if row is None:
         return _refusal(tx, command.agent, command.message, command.fence, "progress")
@@ -65,7 +74,7 @@ def park_work(tx: Transaction, command: ParkWork) -> Outcome:
     until = tx.now + int(command.deadline_s * 1000)
     row = tx.execute(
         queries.park,
-        (command.epoch, tx.now, command.needs, command.reason, until, message, command.fence, agent),
+        (command.epoch, command.instance, tx.now, command.needs, command.reason, until, message, command.fence, agent),
     ).fetchone()
     if row is None:
         return _refusal(tx, agent, message, command.fence, "park")
@@ -83,16 +92,18 @@ def park_work(tx: Transaction, command: ParkWork) -> Outcome:
 
 
 def resume_work(tx: Transaction, command: ResumeWork) -> Outcome:
+    message, agent, fence = command.message, command.agent, command.fence
     row = tx.execute(
-        queries.resume, (command.epoch, command.lease_s, tx.now, command.message, command.fence, command.agent)
+        queries.resume, (command.epoch, command.lease_s, tx.now, message, fence, agent, command.instance)
     ).fetchone()
     if row is None:
-        _check_held(tx, command.agent, command.message, command.fence, "resume")
+        _check_held(tx, agent, message, fence, "resume")
         # It runs already: its deadline was over, or this was said before.
-        renewal = RenewWork(None, None, command.agent, command.epoch, command.message, command.fence, command.lease_s)
-        return renew_work(tx, renewal)
-    note(tx, command.message, "resume", "working", row[0], command.agent, command.fence)
-    return Renewed(command.message, command.fence, row[1], "working")
+        return renew_work(
+            tx, RenewWork(None, None, agent, command.epoch, command.instance, message, fence, command.lease_s)
+        )
+    note(tx, message, "resume", "working", row[0], agent, fence)
+    return Renewed(message, fence, row[1], "working")
 
 
 def release_work(tx: Transaction, command: ReleaseWork) -> Outcome:
@@ -131,12 +142,13 @@ def complete_works(tx: Transaction, commands: Sequence[CompleteWork]) -> list[Ou
     ]
 
 
-def _completed(tx: Transaction, command: CompleteWork, sender: str, marks: int) -> Returned:
-    message, agent = command.message, command.agent
-    due_at = dependencies.wake(tx, message) if marks & NEEDED else None
-    returned = Returned([message], [], due_at, [Moved(message, sender, agent, "done", tx.now)])
-    returned.changes = [Change(message, sender, "complete", "done", tx.now, agent, command.fence)]
-    return returned
+def _completed(tx: Transaction, command: CompleteWork, sender: str, marks: int) -> Completed:
+    completed = Completed(command.message, sender)
+    if marks & NEEDED:
+        completed.due_at = dependencies.wake(tx, command.message)
+    if command.watched:
+        completed.changes = [Change(command.message, sender, "complete", "done", tx.now, command.agent, command.fence)]
+    return completed
 
 
 def fail_work(tx: Transaction, command: FailWork) -> Outcome:
@@ -236,9 +248,10 @@ def _check_held(tx: Transaction, agent: str, message: int, fence: int, event: Ev
 
 
 def _refusal(tx: Transaction, agent: str, message: int, fence: int, event: Event) -> Outcome:
-    """Why the write changed nothing; Done when it evidently was applied before."""
+    """Why the write changed nothing; Done when this very word was applied before."""
     state, current, _, holder, *_ = state_of(tx, message)
-    if fence == current and holder == agent and is_repeat(event, state):
+    is_over = fence == current and holder == agent and state not in HELD
+    if is_over and is_repeat(event, last_word(tx, message, fence, agent)):
         return Done()
     error: RelayError | None = why_not_held(message, agent, fence, state, current, holder)
     assert error is not None, "a claim held under this fence can't have been refused"

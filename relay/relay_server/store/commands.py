@@ -122,6 +122,8 @@ class ClaimWork(Command):
     instance: str
     message: int
     lease_s: float
+    watched: bool = False
+    """Somebody wants to hear of what happens to work: the outcome says it."""
 
 
 class ClaimNext(Command):
@@ -145,6 +147,7 @@ class ClaimNext(Command):
 class RenewWork(Command):
     agent: str
     epoch: int
+    instance: str
     message: int
     fence: int
     lease_s: float | None
@@ -155,6 +158,7 @@ class ProgressWork(Command):
 
     agent: str
     epoch: int
+    instance: str
     message: int
     fence: int
     progress: float | None
@@ -166,6 +170,7 @@ class ParkWork(Command):
 
     agent: str
     epoch: int
+    instance: str
     message: int
     fence: int
     needs: str
@@ -177,6 +182,7 @@ class ParkWork(Command):
 class ResumeWork(Command):
     agent: str
     epoch: int
+    instance: str
     message: int
     fence: int
     lease_s: float | None
@@ -193,6 +199,7 @@ class CompleteWork(Command):
     message: int
     fence: int
     result: Any
+    watched: bool = False
 
 
 class FailWork(Command):

@@ -12,6 +12,8 @@ from . import queries
 from .outcomes import Change
 from .transaction import Transaction
 
+ENDS: Final = frozenset({"release", "complete", "fail", "fail_for_good", "give_up", "expire", "cancel", "resolve"})
+"""Events that end a claim."""
 HISTORY_BYTES_MAX: Final = 32 * 1024
 """What is kept of one piece of work, about: when it is more, the older half goes. A monitor that reports the same thing
 every minute must not fill the disk."""
@@ -67,3 +69,12 @@ def last_event(tx: Transaction, message: int) -> Any:
     """What happened last, None when nothing did but that it was sent."""
     (kept,) = tx.execute(queries.history_of, (message,)).fetchone()
     return lines(kept)[-1].event if kept else None
+
+
+def last_word(tx: Transaction, message: int, fence: int, agent: str) -> Any:
+    """The event by which this agent ended its claim of this fence; None when that ended otherwise."""
+    (kept,) = tx.execute(queries.history_of, (message,)).fetchone()
+    for event in reversed(lines(kept)):
+        if event.fence == fence and event.event in ENDS:
+            return event.event if event.agent == agent else None
+    return None

@@ -46,6 +46,7 @@ from .commands import Ripen as Ripen
 from .outcomes import Acked as Acked
 from .outcomes import AgentPut as AgentPut
 from .outcomes import Change as Change
+from .outcomes import Completed as Completed
 from .outcomes import Done as Done
 from .outcomes import Extras as Extras
 from .outcomes import Fenced as Fenced

@@ -163,6 +163,14 @@ class Parked(Decided):
     due_at: int
 
 
+class Completed(Decided):
+    """Work is done. `due_at`: others wait for it; Ripen is wanted then."""
+
+    message: int
+    sender: str
+    due_at: int | None = None
+
+
 class Fenced(Decided):
     """This fence is current, and `holder` holds it."""
 
@@ -268,6 +276,7 @@ Outcome = (
     | Renewed
     | Parked
     | Fenced
+    | Completed
     | Returned
     | Ripened
     | Owing

@@ -183,11 +183,11 @@ def _supersede(tx: Transaction, older: int, message: int) -> tuple[list[Moved], 
     The second: tasks wait for it, which are to be looked at now.
     """
     reason = f"superseded by {message}"
+    (sender,) = tx.execute(queries.sender_of, (older,)).fetchone()
     withdrawn = tx.execute(queries.supersede, (tx.now, reason, older)).fetchall()
-    is_needed = end_unclaimed(tx, older, "supersede", reason)
+    is_needed = end_unclaimed(tx, older, "supersede", reason, sender)
     tx.execute(queries.supersede_held, (message, older))
     moved = asks.moved(tx, older, [agent for (agent,) in withdrawn], "superseded", reason)
-    (sender,) = tx.execute(queries.sender_of, (older,)).fetchone()
     tx.execute(queries.end_offers, (older,))
     if tx.execute(queries.was_replaced, (older, message)).fetchone() is not None:
         return moved, is_needed  # those who had it were told then: a thousand are not told a thousand times

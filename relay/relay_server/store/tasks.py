@@ -12,7 +12,7 @@ from relay_proto.frames import State, StoredMessage, Submit
 from ..claim import HELD, TRANSITIONS, Event, why_not_now
 from ..target import work_targets
 from . import asks, dependencies, queries
-from .commands import CancelWork, ClaimNext, Command, KickWork, PutMessage, ResolveWork
+from .commands import CancelWork, ClaimNext, ClaimWork, Command, KickWork, PutMessage, ResolveWork
 from .history import note, shorten
 from .moves import moves
 from .outcomes import Done, Extras, Lost, MessagePut, NextClaimed, Outcome, Returned, WorkClaimed
@@ -164,9 +164,9 @@ def claim_next(tx: Transaction, command: ClaimNext) -> Outcome:
         if len(outcome.claims) + len(chosen) == command.n or (left < 0 and (outcome.claims or chosen)):
             break
         chosen.append(message)
-    claimed = claim_all(
-        tx, [(message, command.agent, command.epoch, command.instance, command.lease_s) for message in chosen]
-    )
+    agent, epoch, instance = command.agent, command.epoch, command.instance
+    claims = [ClaimWork(None, None, agent, epoch, instance, message, command.lease_s, True) for message in chosen]
+    claimed = claim_all(tx, claims)
     for message, claim in claimed.items():
         size, rank, _ = tx.execute(queries.place_of, (message,)).fetchone()
         tx.execute(queries.take_delivery, (message, command.agent, tx.now, size, rank))

@@ -31,26 +31,28 @@ WAITING: Final = to_json(["ready", "delayed"])
 
 def claim_works(tx: Transaction, commands: Sequence[ClaimWork]) -> list[Outcome]:
     """Claims of different pieces of work, all at once."""
-    claimed = claim_all(tx, [(one.message, one.agent, one.epoch, one.instance, one.lease_s) for one in commands])
+    claimed = claim_all(tx, commands)
     return [claimed.get(command.message) or said(_not_claimed, tx, command) for command in commands]
 
 
-def claim_all(tx: Transaction, wanted: Sequence[tuple[int, str, int, str, float]]) -> dict[int, WorkClaimed]:
-    """ready -> claimed, for each (message, agent, epoch, instance, lease_s) that is ready; the others are left out."""
-    looked_at = tx.execute(queries.works_to_claim, (to_json([message for message, *_ in wanted]),)).fetchall()
-    found = {row[0]: row for row in looked_at if row[1] == "ready"}
-    ready, now = [one for one in wanted if one[0] in found], tx.now
+def claim_all(tx: Transaction, commands: Sequence[ClaimWork]) -> dict[int, WorkClaimed]:
+    """ready -> claimed, for each piece of work that is ready; the others are left out."""
+    ids = to_json([command.message for command in commands])
+    found = {row[0]: row for row in tx.execute(queries.works_to_claim, (ids,)).fetchall() if row[1] == "ready"}
+    ready, now = [command for command in commands if command.message in found], tx.now
     rows: list[tuple[Any, ...]] = []
-    for message, agent, epoch, instance, lease_s in ready:
-        wrote = short_line(now, "claim", "claimed", agent, found[message][2] + 1)
-        rows.append((agent, epoch, lease_s, now, wrote, message, instance))
+    for one in ready:
+        wrote = short_line(now, "claim", "claimed", one.agent, found[one.message][2] + 1)
+        rows.append((one.agent, one.epoch, one.lease_s, now, wrote, one.message, one.instance))
     tx.change_all(queries.claim, rows)
     claimed = {}
-    for message, agent, _, _, lease_s in ready:
-        _, _, fence, sender, marks, size, candidate = found[message]
-        claim = claimed[message] = WorkClaimed(message, fence + 1, lease_s, [])
-        claim.changes = [Change(message, sender, "claim", "claimed", tx.now, agent, fence + 1)]
-        if candidate is not None and candidate != agent:
+    for one in ready:
+        message, agent = one.message, one.agent
+        _, _, fence, sender, marks, size, candidates = found[message]
+        claim = claimed[message] = WorkClaimed(message, fence + 1, one.lease_s, [])
+        if one.watched:
+            claim.changes = [Change(message, sender, "claim", "claimed", now, agent, fence + 1)]
+        if candidates is not None and candidates != f"1 {agent}":
             _withdraw_from_others(tx, claim, agent, sender)
         if marks & TIMED:
             tx.execute(queries.hold_delivery, (message, agent))
@@ -75,7 +77,8 @@ def _not_claimed(tx: Transaction, command: ClaimWork) -> Outcome:
     state, fence, _, holder, *_, instance = state_of(tx, message)
     if state in HELD and holder == agent and instance == command.instance:
         # The same instance asks again because its first answer was lost: the same claim, not another one.
-        tx.execute(queries.renew, (command.epoch, command.lease_s, tx.now, message, fence, agent)).fetchall()
+        again = (command.epoch, instance, command.lease_s, tx.now, message, fence, agent)
+        tx.execute(queries.renew, again).fetchall()
         return WorkClaimed(message, fence, command.lease_s, [], is_parked=state == "parked")
     return why_not_claim(message, state, holder, state == "failed" and last_event(tx, message) == "lapse")
 

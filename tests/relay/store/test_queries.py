@@ -48,9 +48,24 @@ def test_every_statement_prepares_and_is_used(connection: sqlite3.Connection, na
 
 
 ONCE_AT_START = {"all_agents", "blocking_asks", "held_claims", "inbox_all", "stretch"}
+WHAT_IS_OPEN = {"count_open", "open_tasks"}
+"""They read all of the partial index work_open: as much as is open, not as much as there ever was. On the reading
+connection, so no turn waits for them."""
 
 
-@pytest.mark.parametrize("name", [name for name in statements() if name not in ONCE_AT_START])
+def test_what_lists_open_tasks_reads_the_index_of_open_ones_and_no_table(connection: sqlite3.Connection) -> None:
+    for name in WHAT_IS_OPEN:
+        (scan, *rest) = plan(connection, queries.STATEMENTS[name]).splitlines()
+        assert scan in ("SCAN work USING INDEX work_open", "SCAN work USING COVERING INDEX work_open")
+        assert rest in ([], ["USE TEMP B-TREE FOR GROUP BY"]), name
+    folder = Path(queries.__file__).parent
+    users = {
+        path.name for path in folder.glob("*.py") if any(f"queries.{name}" in path.read_text() for name in WHAT_IS_OPEN)
+    }
+    assert users == {"task_reads.py"}, "the questions, which are answered on the reading connection"
+
+
+@pytest.mark.parametrize("name", [name for name in statements() if name not in ONCE_AT_START | WHAT_IS_OPEN])
 def test_no_statement_of_a_turn_scans_a_table(connection: sqlite3.Connection, name: str) -> None:
     lines = plan(connection, queries.STATEMENTS[name]).splitlines()
     # What a subquery gave is read whole; its own plan, which is looked at too, says what that took.

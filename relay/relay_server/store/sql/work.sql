@@ -16,9 +16,9 @@ INSERT INTO work (message, target, state, fence, attempts, changed_at, ready_at,
 VALUES (?1, ?2, ?3, 0, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, ?11, ?12, ?12, ?13);
 
 -- name: works_to_claim
--- What claims of these (JSON) need. The last column: the one who has it to take, '' when several have.
+-- What claims of these (JSON) need. The last column: how many have it to take, and the name of the last of them.
 SELECT w.message, w.state, w.fence, w.sender, w.marks, length(w.history), (
-    SELECT CASE WHEN min(d.agent) = max(d.agent) THEN min(d.agent) WHEN count(*) THEN '' END
+    SELECT count(*) || ' ' || max(d.agent)
     FROM deliveries AS d WHERE d.message = w.message AND d.stage IN ('queued', 'surfaced'))
 FROM json_each(?) CROSS JOIN work AS w ON w.message = json_each.value;
 
@@ -58,7 +58,7 @@ ON CONFLICT (message, agent) DO UPDATE SET
 
 -- name: renew
 -- Whether it runs or stands still.
-UPDATE work SET holder_epoch = ?, lease_s = coalesce(?, lease_s), changed_at = ?
+UPDATE work SET holder_epoch = ?, holder_instance = ?, lease_s = coalesce(?, lease_s), changed_at = ?
 WHERE message = ? AND fence = ? AND held_by = ?
 RETURNING lease_s, state;
 
@@ -66,20 +66,20 @@ RETURNING lease_s, state;
 -- claimed, working, parked -> working.
 UPDATE work SET state = 'working', holder_epoch = ?1, changed_at = ?2, began_at = coalesce(began_at, ?2), needs = NULL,
                 park_until = NULL, reason = NULL, progress = coalesce(?3, progress), note = coalesce(?4, note),
-                progress_at = ?2
+                progress_at = ?2, holder_instance = ?8
 WHERE message = ?5 AND fence = ?6 AND held_by = ?7
 RETURNING sender, lease_s, length(history);
 
 -- name: park
 -- claimed, working, parked -> parked.
-UPDATE work SET state = 'parked', holder_epoch = ?, changed_at = ?, needs = ?, reason = ?, park_until = ?
+UPDATE work SET state = 'parked', holder_epoch = ?, holder_instance = ?, changed_at = ?, needs = ?, reason = ?, park_until = ?
 WHERE message = ? AND fence = ? AND held_by = ?
 RETURNING sender, length(history);
 
 -- name: resume
 -- parked -> working, by its holder.
-UPDATE work SET state = 'working', holder_epoch = ?1, lease_s = coalesce(?2, lease_s), changed_at = ?3,
-                began_at = coalesce(began_at, ?3), needs = NULL, park_until = NULL, reason = NULL
+UPDATE work SET state = 'working', holder_epoch = ?1, holder_instance = ?7, lease_s = coalesce(?2, lease_s),
+                changed_at = ?3, began_at = coalesce(began_at, ?3), needs = NULL, park_until = NULL, reason = NULL
 WHERE message = ?4 AND fence = ?5 AND held_by = ?6 AND state = 'parked'
 RETURNING sender, lease_s;
 
