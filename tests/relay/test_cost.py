@@ -1,5 +1,6 @@
 """What many recipients cost: a broadcast is encoded once, and the store pays microseconds for each of them."""
 
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,9 @@ async def test_a_group_send_to_a_thousand_costs_the_store_six_microseconds_for_e
 
 WORKS = 500
 """Claims in one turn: a storm, or a second of a busy fleet."""
-WORK_US_MAX = 6.0
-"""What the issue allows for a claim and for a completion in the store, each, its share of the fsync included."""
+BARE_TIMES_MAX = 2.5
+"""A claim may cost so many times what SQLite takes for its bare rows. (What it is in microseconds is the machine's to
+say: see docs/architecture.md.)"""
 
 
 def work_send(number: int) -> ask.PutMessage:
@@ -117,18 +119,60 @@ async def us_each(store: SQLiteStore, commands: list[ask.Command], now_ms: int, 
     return took * 1e6 / len(commands)
 
 
-async def test_a_claim_and_a_completion_cost_the_store_six_microseconds_each_at_most(tmp_path: Path) -> None:
+def bare_us(connection: sqlite3.Connection, works: list[int], *statements: str) -> float:
+    """A transaction in which each of these pieces of work is written by each of these statements, one by one."""
+    started = time.perf_counter()
+    connection.execute("BEGIN IMMEDIATE")
+    for message in works:
+        for statement in statements:
+            connection.execute(statement, (message,)).fetchall()
+    connection.execute("COMMIT")
+    return (time.perf_counter() - started) * 1e6 / len(works)
+
+
+def bare_store(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("CREATE TABLE work (message INTEGER PRIMARY KEY, state TEXT, fence INTEGER, holder TEXT) STRICT")
+    connection.execute("CREATE INDEX ready ON work (state) WHERE state = 'ready'")
+    connection.execute(
+        "CREATE TABLE inbox (message INTEGER, agent TEXT, stage TEXT, PRIMARY KEY (message, agent)) WITHOUT ROWID"
+    )
+    connection.execute("CREATE INDEX open ON inbox (agent, message) WHERE stage = 'queued'")
+    return connection
+
+
+CLAIM = """UPDATE work SET state = 'claimed', fence = fence + 1, holder = 'bob'
+           WHERE message = ? AND state = 'ready' RETURNING fence"""
+COMPLETE = "UPDATE work SET state = 'done' WHERE message = ? AND fence = 1 AND holder = 'bob'"
+ACK = "UPDATE inbox SET stage = 'done' WHERE message = ? AND agent = 'bob'"
+
+
+async def test_a_claim_and_a_completion_cost_the_store_little_more_than_their_bare_rows(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path)
     await store.open()
+    bare = bare_store(tmp_path / "bare.db")
     await store.commit([ask.PutAgent(None, 0, Register(id=0, agent="bob"), "i")], START_MS)
-    claim = complete = float("inf")
-    for now_ms in range(START_MS, START_MS + TURNS):
+    best = dict.fromkeys(("claim", "complete", "bare claim", "bare complete"), float("inf"))
+    for turn in range(TURNS):
+        now_ms = START_MS + turn
         made = await works(store, now_ms)
+        bare.execute("BEGIN")
+        bare.executemany("INSERT INTO work VALUES (?, 'ready', 0, NULL)", [(message,) for message in made])
+        bare.executemany("INSERT INTO inbox VALUES (?, 'bob', 'queued')", [(message,) for message in made])
+        bare.execute("COMMIT")
         claims: list[ask.Command] = [ask.ClaimWork(None, 1, "bob", 1, "i", message, 60.0) for message in made]
         completions: list[ask.Command] = [ask.CompleteWork(None, 1, "bob", message, 1, None) for message in made]
-        claim = min(claim, await us_each(store, claims, now_ms, ask.WorkClaimed))
-        complete = min(complete, await us_each(store, completions, now_ms, ask.Returned))
+        took = {
+            "claim": await us_each(store, claims, now_ms, ask.WorkClaimed),
+            "bare claim": bare_us(bare, made, CLAIM),
+            "complete": await us_each(store, completions, now_ms, ask.Completed),
+            "bare complete": bare_us(bare, made, COMPLETE, ACK),
+        }
+        best = {name: min(best[name], us) for name, us in took.items()}
     await store.close()
-    print(f"a claim: {claim:.2f} us; a completion: {complete:.2f} us")
-    assert claim <= WORK_US_MAX
-    assert complete <= WORK_US_MAX
+    bare.close()
+    print(*(f"{name}: {us:.2f} us" for name, us in best.items()), sep="; ")
+    assert best["claim"] <= BARE_TIMES_MAX * best["bare claim"]
+    assert best["complete"] <= BARE_TIMES_MAX * best["bare complete"]

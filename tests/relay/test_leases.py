@@ -171,6 +171,21 @@ async def test_another_instance_does_not_keep_what_the_first_one_held_but_may_ta
     assert [await state(desk, them.boss, message) for message in (kept, dropped)] == ["claimed", "ready"]
 
 
+async def test_a_chain_of_instances_does_not_keep_what_the_first_one_held(desk: relay.Desk) -> None:
+    them = await crew(desk)
+    holder = await desk.agent("eve", instance="0", caps=["x"])
+    message = await submit(desk, them.boss)
+    await claim(desk, holder, message)
+    for number in range(1, 6):
+        await desk.pass_time(10)
+        await desk.say(holder, Heartbeat())
+        holder.alive_at = desk.now
+        holder = await desk.agent("eve", instance=str(number), caps=["x"])
+    assert (await task(desk, them.boss, message))["lease_left_s"] == 20, "it was heard of 40 s ago"
+    await desk.pass_time(20)
+    assert await state(desk, them.boss, message) == "ready"
+
+
 async def test_a_restart_gives_one_full_fresh_lease_from_when_the_relay_is_there_again(desk: relay.Desk) -> None:
     them = await bring(desk, "working")
     await desk.pass_time(59)

@@ -381,8 +381,8 @@ class Shop(RuleBasedStateMachine):
                 frame = wire.Complete(id=2, message=message, fence=fence, result="r")
             case _:
                 frame = wire.Fail(id=2, message=message, fence=fence, reason="r", retry=event == "fail")
-        answer, epoch, _ = self.say(name, frame, visits)
-        work = self.compare(answer, lambda: self.model.word(event, name, epoch, message, fence, lease_s))
+        answer, epoch, instance = self.say(name, frame, visits)
+        work = self.compare(answer, lambda: self.model.word(event, name, epoch, instance, message, fence, lease_s))
         if work is not None and event in ("renew", "resume", "progress"):
             assert (answer["fence"], answer["lease_s"]) == (fence, work.lease_s)
 
@@ -394,10 +394,10 @@ class Shop(RuleBasedStateMachine):
         name, fence = self.holder_of(message, which, is_other), self.fence_of(message, offset)
         waits_for = [self.some(one) for one in others] if needs == "dependency" else None
         frame = wire.Park(id=2, message=message, fence=fence, needs=needs, deadline_s=deadline_s, depends_on=waits_for)
-        answer, epoch, _ = self.say(name, frame, visits)
+        answer, epoch, instance = self.say(name, frame, visits)
         until = START_MS + (self.model.now + deadline_s) * 1000
         once = None if waits_for is None else list(dict.fromkeys(waits_for))
-        self.compare(answer, lambda: self.model.park(name, epoch, message, fence, needs, deadline_s, once))
+        self.compare(answer, lambda: self.model.park(name, epoch, instance, message, fence, needs, deadline_s, once))
         if answer["op"] == "ok":
             assert (answer["fence"], answer["park_until_at"]) == (fence, until)
         elif answer["code"] == "dependency_cycle":

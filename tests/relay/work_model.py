@@ -56,6 +56,8 @@ class Work:
     needs: str | None = None
     park_until: int | None = None
     lapsed: bool = False
+    last_word: Event | None = None
+    """That of its last holder, by which the claim ended; None when it ended otherwise."""
 
     @property
     def is_held(self) -> bool:
@@ -100,6 +102,8 @@ class WorkModel:
         if work.state != "parked":
             work.needs = work.park_until = None
         work.lapsed = event == "lapse"
+        if event in ("claim", "cancel", "resolve", "expire"):
+            work.last_word = None
         if work.state == "ready" and event != "claim" and self._is_over_time(work):
             self.step(work, "lapse")
         if work.state not in OPEN and work.state != "buried":
@@ -220,6 +224,7 @@ class WorkModel:
     def _happens(self, work: Work) -> None:
         if work.state in ("claimed", "working"):
             self.step(work, "give_up" if work.attempts >= work.attempts_max else "expire")
+            work.last_word = None
             self._tell(work, "claim.lost")
         elif work.state == "parked":
             self._unpark(work)
@@ -354,7 +359,9 @@ class WorkModel:
         found += [(work, lease_s) for work in sorted(ready, key=lambda work: (-work.priority, work.message))]
         return [(work.message, self.claim(name, epoch, instance, work.message, lease_s)) for work, lease_s in found[:n]]
 
-    def word(self, event: Event, name: str, epoch: int, message: int, fence: int, lease_s: int | None = None) -> Work:
+    def word(
+        self, event: Event, name: str, epoch: int, instance: str, message: int, fence: int, lease_s: int | None
+    ) -> Work:
         """A holder's word: renew, progress, resume, release, complete, fail, fail_for_good."""
         work = self._held(event, name, message, fence)
         if work is None:
@@ -362,7 +369,7 @@ class WorkModel:
         if event in ("fail", "fail_for_good", "release", "complete"):
             self._let_go(work, event)
             return work
-        work.epoch = epoch
+        work.epoch, work.instance = epoch, instance
         if event == "resume" and work.state != "parked":
             event = "renew"  # it runs already
         self.step(work, event) if event != "renew" else None
@@ -373,14 +380,16 @@ class WorkModel:
         return work
 
     def park(
-        self, name: str, epoch: int, message: int, fence: int, needs: str, deadline_s: int, waits_for: list[int] | None
-    ) -> None:
+        self, name: str, epoch: int, instance: str, message: int, fence: int, needs: str, deadline_s: int,
+        waits_for: list[int] | None,
+    ) -> None:  # fmt: skip
         work = self._held("park", name, message, fence)
         assert work is not None
         if waits_for is not None:
             self._check_needs(message, waits_for)
         self.step(work, "park")
-        work.epoch, work.needs, work.park_until = epoch, needs, self.now + deadline_s
+        work.epoch, work.instance = epoch, instance
+        work.needs, work.park_until = needs, self.now + deadline_s
         if waits_for is not None:
             work.waits_for = {one for one in work.waits_for if self.works[one].state == "done"} | set(waits_for)
             self._look(work)
@@ -402,15 +411,12 @@ class WorkModel:
             raise Refused("not_holder")
         if work.is_held:
             return work
-        before = {
-            "complete": ("done",), "fail": ("delayed", "ready", "buried"), "fail_for_good": ("failed",),
-            "release": ("ready",),
-        }  # fmt: skip
-        if work.state in before.get(event, ()):
+        if event == work.last_word:
             return None
         raise Refused("not_holder")
 
     def _let_go(self, work: Work, event: Event) -> None:
+        work.last_word = event
         if event == "release":
             self._release(work)
         elif event == "fail" and work.attempts >= work.attempts_max:
@@ -421,5 +427,5 @@ class WorkModel:
                 work.ready_at = self.now + 2 ** (work.attempts - 1)
 
     def _release(self, work: Work) -> None:
-        work.attempts -= 1
+        work.attempts, work.last_word = work.attempts - 1, "release"
         self.step(work, "release")

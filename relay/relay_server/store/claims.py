@@ -121,22 +121,24 @@ def _returned(tx: Transaction, message: int) -> Returned:
 def complete_works(tx: Transaction, commands: Sequence[CompleteWork]) -> list[Outcome]:
     """Completions of different pieces of work, all at once."""
     ids = to_json([command.message for command in commands])
-    found: dict[int, Any] = {row[0]: row for row in tx.execute(queries.works_to_end, (ids,)).fetchall()}
-    over: list[tuple[int, str]] = []
-    changes: list[tuple[Any, ...]] = []
+    found = {row[0]: row for row in tx.execute(queries.works_to_end, (ids,)).fetchall()}
+    held, now = found.get, tx.now
+    works: list[tuple[Any, ...]] = []
+    deliveries: list[tuple[int, int, str]] = []
     for one in commands:
-        row = found.get(one.message)
-        if row is None or row[1] != one.fence or row[2] != one.agent:
-            found[one.message] = None
-            continue
-        wrote = short_line(tx.now, "complete", "done", one.agent, one.fence)
-        changes.append((tx.now, one.result, wrote, one.message, one.fence, one.agent))
-        over.append((one.message, one.agent))
-    tx.change_all(queries.complete, changes)
-    tx.executemany(queries.end_delivery_done, [(tx.now, message, agent) for message, agent in over])
+        message, fence, agent = one.message, one.fence, one.agent
+        row = held(message)
+        if row is not None and row[1] == fence and row[2] == agent:
+            wrote = short_line(now, "complete", "done", agent, fence)
+            works.append((now, one.result, wrote, message, fence, agent))
+            deliveries.append((now, message, agent))
+        elif row is not None:
+            del found[message]
+    tx.change_all(queries.complete, works)
+    tx.executemany(queries.end_delivery_done, deliveries)
     return [
         _completed(tx, one, row[3], row[4])
-        if (row := found[one.message]) is not None
+        if (row := held(one.message)) is not None
         else said(_refusal, tx, one.agent, one.message, one.fence, "complete")
         for one in commands
     ]
