@@ -97,10 +97,10 @@ class Leases:
         """The claim ended."""
         self._by_message.pop(message, None)
 
-    def freeze(self, agent: str, heard_at: float) -> None:
-        """Another instance took the agent over: what it heard until now is all that the old leases get."""
+    def freeze(self, agent: str, epoch: int, heard_at: float) -> None:
+        """Another instance took the agent over: what was heard of the one of `epoch` is all that its leases get."""
         for lease in self._by_message.values():
-            if lease.agent == agent:
+            if lease.agent == agent and lease.epoch == epoch:
                 lease.since = max(lease.since, heard_at)
 
     def left_s(self, message: int, now: float) -> float | None:

@@ -98,7 +98,7 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
         broker.speaking.append(previous)
     if agent.epoch != outcome.epoch:
         if agent.epoch:  # else it only ever visited, and that renews nothing
-            broker.leases.freeze(frame.agent, max(agent.heard_at, agent.alive_at))
+            broker.leases.freeze(frame.agent, agent.epoch, max(agent.heard_at, agent.alive_at))
         broker.waits.drop(frame.agent)
     broker.directory.describe(agent, frame.label, frame.tags or (), frame.caps or (), frame.channels or ())
     agent.machine, agent.meta, agent.status, agent.load = frame.machine, frame.meta, frame.status, None

@@ -45,7 +45,7 @@ def test_traffic_keeps_a_claim_alive_without_touching_it() -> None:
 def test_the_traffic_of_another_instance_renews_nothing() -> None:
     desk = Desk()
     desk.leases.hold(7, "ada", 1, 1, 10.0, now=0.0)
-    desk.leases.freeze("ada", 4.0)
+    desk.leases.freeze("ada", 1, 4.0)
     desk.holder.epoch, desk.holder.heard_at = 2, 9.0
     desk.deadlines.run(13.9)
     assert desk.expired == []
