@@ -4,30 +4,22 @@ A failure prints the steps that lead to it, as short as hypothesis could make th
 (`@reproduce_failure`), to be put above `class Relay`; `pytest --hypothesis-seed=N` repeats a whole run.
 """
 
-import asyncio
 from collections import Counter
-from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 
 from relay_proto import frames as wire
-from relay_server.quota import Limits
-from relay_server.session import Session
-from tests.relay.desk import Desk
 from tests.relay.model import Heard, Model
-from tests.relay.stress import make_cheap, temporary_folder
+from tests.relay.side_by_side import SideBySide
+from tests.relay.stress import make_cheap
 
 NAMES = ("ann", "ben", "cyd", "dan")
 TOPICS = frozenset({"red", "blue"})
 TARGETS = (*NAMES, "ALL", *(f"{kind}:{topic}" for kind in ("tag", "cap", "channel") for topic in sorted(TOPICS)))
-UNLIMITED = Limits(
-    send_per_s=0, group_per_minute=0, pair_per_minute=0, hops_max=0, inbox_messages_max=0, inbox_bytes_max=0
-)
 EXAMPLES = 150
 STEPS = 10
 """Rules in one example; one of them does several things."""
@@ -69,28 +61,13 @@ steps = st.tuples(*[st.lists(step, max_size=10)] * 5).map(lambda lists: [one for
 """Some twenty-five; a single list would be five, and one with a least length could not be made short again."""
 
 
-class Relay(RuleBasedStateMachine):
-    """The desk and the model side by side. Each rule does one thing to both."""
+class Relay(SideBySide):
+    """Agents that send, ack and nack, and a model of their inboxes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
-        self.folder = temporary_folder()
-        self.desk = Desk(Path(self.folder.name) / "desk", UNLIMITED)
-        self.run(self.desk.open())
         self.model = Model(self.desk.now_ms)
-        self.sessions: dict[str, Session] = {}
-        self.watcher = self.desk.connect()
-        self.run(self.desk.say(self.watcher, wire.Register(id=0, agent="watcher", visit=True)))
         self.heard: dict[str, list[Heard]] = {name: [] for name in NAMES}
-
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self.runner.run(work)
-
-    def teardown(self) -> None:
-        self.run(self.desk.close())
-        self.runner.close()
-        self.folder.cleanup()
 
     def say(self, name: str, frame: Any) -> dict[str, Any]:
         """The answer to a request. What else is heard is kept until it is compared."""

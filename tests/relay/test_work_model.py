@@ -4,31 +4,25 @@ A failure prints the steps that lead to it, as short as hypothesis could make th
 (`@reproduce_failure`), to be put above `class Shop`; `pytest --hypothesis-seed=N` repeats a whole run.
 """
 
-import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 
 from relay_proto import frames as wire
-from relay_server.quota import Limits
 from relay_server.session import Session
-from tests.relay.desk import START_MS, Desk
-from tests.relay.stress import make_cheap, temporary_folder
+from tests.relay.desk import START_MS
+from tests.relay.side_by_side import SideBySide
+from tests.relay.stress import make_cheap
 from tests.relay.work_model import HELD, NEWS, OPEN, Agent, Refused, Work, WorkModel
 
 CAPS = {"ann": ("x",), "ben": ("x", "y"), "cyd": ("y",)}
 NAMES = tuple(CAPS)
 TARGETS = ("cap:x", "cap:y", "any:cap:x", "ALL", *NAMES)
-UNLIMITED = Limits(
-    send_per_s=0, group_per_minute=0, pair_per_minute=0, hops_max=0, inbox_messages_max=0, inbox_bytes_max=0
-)
 EXAMPLES = 100
 STEPS = 8
 """Rules in one example; most of them do several things."""
@@ -93,15 +87,11 @@ step = st.one_of(
 steps = st.tuples(*[st.lists(step, max_size=10)] * 5).map(lambda lists: [one for some in lists for one in some])
 
 
-class Shop(RuleBasedStateMachine):
-    """The desk and the model side by side. Each rule does one thing to both."""
+class Shop(SideBySide):
+    """Agents that work, and a model of who holds what."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
-        self.folder = temporary_folder()
-        self.desk = Desk(Path(self.folder.name) / "desk", UNLIMITED)
-        self.run(self.desk.open())
         groups = {name: {f"cap:{cap}" for cap in CAPS[name]} for name in NAMES}
         self.model = WorkModel(
             {
@@ -109,28 +99,16 @@ class Shop(RuleBasedStateMachine):
                 for name, caps in groups.items()
             }
         )
-        self.sessions: dict[str, Session] = {}
         self.news: list[NEWS] = []
         self.winners: dict[tuple[int, int], str] = {}
         """Who was given each fence of each task."""
         self.shown: dict[int, tuple[str, int]] = {}
         """State and fence of each task as they were shown last."""
         self.database = sqlite3.connect(self.desk.store.folder / "relay.db", isolation_level=None)
-        self.watch()
-
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self.runner.run(work)
 
     def teardown(self) -> None:
         self.database.close()
-        self.run(self.desk.close())
-        self.runner.close()
-        self.folder.cleanup()
-
-    def watch(self) -> None:
-        """Somebody who only looks."""
-        self.watcher = self.desk.connect()
-        self.run(self.desk.say(self.watcher, wire.Register(id=0, agent="watcher", visit=True)))
+        super().teardown()
 
     # -- saying and hearing ---------------------------------------------------------------------------------------
 
