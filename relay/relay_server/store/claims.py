@@ -28,7 +28,7 @@ from .moves import moves
 from .outcomes import Change, Completed, Done, Fenced, Lost, Outcome, Parked, Renewed, Returned
 from .rows import to_json
 from .transaction import Transaction
-from .work import NEEDED, offer_again, said, state_of
+from .work import NEEDED, Standing, offer_again, said, state_of
 
 
 def renew_work(tx: Transaction, command: RenewWork) -> Outcome:
@@ -155,11 +155,11 @@ def _completed(tx: Transaction, command: CompleteWork, sender: str, marks: int) 
 
 def fail_work(tx: Transaction, command: FailWork) -> Outcome:
     message, agent = command.message, command.agent
-    state, fence, attempts, holder, _, _, attempts_max, *_ = state_of(tx, message)
-    event = after_failure(attempts, attempts_max, command.retry)
-    if state not in HELD or fence != command.fence or holder != agent:
+    work = state_of(tx, message)
+    event = after_failure(work.attempts, work.attempts_max, command.retry)
+    if work.state not in HELD or work.fence != command.fence or work.holder != agent:
         return _refusal(tx, agent, message, command.fence, event)
-    ready_at = tx.now + int(backoff_s(attempts) * 1000) if event == "fail" else None
+    ready_at = tx.now + int(backoff_s(work.attempts) * 1000) if event == "fail" else None
     marks = _end(tx, command, event, ready_at=ready_at, reason=command.reason)
     assert marks is not None, "it was held under this fence a statement ago"
     if ready_at is not None:
@@ -180,7 +180,8 @@ def expire_work(tx: Transaction, command: ExpireWork) -> Returned:
     found = tx.execute(queries.work_state, (message,)).fetchone()
     if found is None:
         return Returned([], [])
-    event = after_silence(found[2], found[6])
+    work = Standing._make(found)
+    event = after_silence(work.attempts, work.attempts_max)
     reason = "its holders fell silent" if event == "give_up" else "its holder fell silent"
     state = TRANSITIONS["claimed", event]
     row = tx.execute(queries.expire_claim, (state, tx.now, reason, message, command.fence, command.epoch)).fetchone()
@@ -209,13 +210,15 @@ def release_all(tx: Transaction, agent: str, epoch: int) -> Returned:
 
 def check_fence(tx: Transaction, command: CheckFence) -> Outcome:
     """Whether the claim of this fence stands. Reads only; in line with the writes, so it is true when it is said."""
-    state, fence, _, holder, *_ = state_of(tx, command.message)
-    error = why_not_held(command.message, holder or "nobody", command.fence, state, fence, holder)
+    work = state_of(tx, command.message)
+    holder = work.holder or "nobody"
+    error = why_not_held(command.message, holder, command.fence, work.state, work.fence, work.holder)
     if error is None:
-        return Fenced(command.message, fence, holder, state)
-    if command.fence == fence and state not in HELD:
+        return Fenced(command.message, work.fence, holder, work.state)
+    if command.fence == work.fence and work.state not in HELD:
         return Finished(
-            f"message {command.message} is not held any more: it is {state}", detail={"state": state, "fence": fence}
+            f"message {command.message} is not held any more: it is {work.state}",
+            detail={"state": work.state, "fence": work.fence},
         )
     return error
 
@@ -243,18 +246,18 @@ def _end(
 
 
 def _check_held(tx: Transaction, agent: str, message: int, fence: int, event: Event) -> None:
-    state, current, _, holder, *_ = state_of(tx, message)
-    error = why_not_held(message, agent, fence, state, current, holder)
+    work = state_of(tx, message)
+    error = why_not_held(message, agent, fence, work.state, work.fence, work.holder)
     if error is not None:
         raise error
 
 
 def _refusal(tx: Transaction, agent: str, message: int, fence: int, event: Event) -> Outcome:
     """Why the write changed nothing; Done when this very word was applied before."""
-    state, current, _, holder, *_ = state_of(tx, message)
-    is_over = fence == current and holder == agent and state not in HELD
+    work = state_of(tx, message)
+    is_over = fence == work.fence and work.holder == agent and work.state not in HELD
     if is_over and is_repeat(event, last_word(tx, message, fence, agent)):
         return Done()
-    error: RelayError | None = why_not_held(message, agent, fence, state, current, holder)
+    error: RelayError | None = why_not_held(message, agent, fence, work.state, work.fence, work.holder)
     assert error is not None, "a claim held under this fence can't have been refused"
     return error

@@ -25,7 +25,7 @@ def check(tx: Transaction, message: int | None, needs: list[int]) -> list[int]:
     for one in dict.fromkeys(needs):
         if one == message:
             raise _cycle([message])
-        state = state_of(tx, one, "depends_on")[0]
+        state = state_of(tx, one, "depends_on").state
         if state in ("failed", "canceled", "superseded"):
             raise Finished(
                 f"depends_on is {one}; that task is {state} and will never be done",

@@ -12,7 +12,7 @@ from relay_proto.frames import State, StoredMessage, Submit
 from ..claim import HELD, TRANSITIONS, Event, why_not_now
 from ..target import work_targets
 from . import asks, dependencies, queries
-from .commands import CancelWork, ClaimNext, ClaimWork, Command, KickWork, PutMessage, ResolveWork
+from .commands import CancelWork, ClaimNext, ClaimWork, KickWork, PutMessage, ResolveWork
 from .history import note, shorten
 from .moves import moves
 from .outcomes import Done, Extras, Lost, MessagePut, NextClaimed, Outcome, Returned, WorkClaimed
@@ -36,15 +36,15 @@ _FROM: Final = {event: _states(event) for event in ("cancel", "resolve")}
 
 def cancel_work(tx: Transaction, command: CancelWork) -> Outcome:
     message, agent = command.message, command.agent
-    state, _, _, _, _, _, _, sender, _ = state_of(tx, message)
-    if sender != agent and not command.force:
+    work = state_of(tx, message)
+    if work.sender != agent and not command.force:
         raise Forbidden(
-            f"message {message} is from {sender}, who may cancel it; another agent has to say force: true",
-            detail={"sender": sender},
+            f"message {message} is from {work.sender}, who may cancel it; another agent has to say force: true",
+            detail={"sender": work.sender},
         )
-    if state == "canceled":
+    if work.state == "canceled":
         return Done(message=message)
-    return _end(tx, command, message, agent, "cancel", command.reason, None)
+    return _end(tx, message, agent, "cancel", command.reason, None)
 
 
 def resolve_work(tx: Transaction, command: ResolveWork) -> Outcome:
@@ -54,18 +54,16 @@ def resolve_work(tx: Transaction, command: ResolveWork) -> Outcome:
             f"dedupe_key is {command.dedupe_key!r}; no task of source {command.source!r} with this key is open",
             detail={"source": command.source, "dedupe_key": command.dedupe_key},
         )
-    return _end(tx, command, found[0], command.agent, "resolve", command.reason, command.result)
+    return _end(tx, found[0], command.agent, "resolve", command.reason, command.result)
 
 
-def _end(
-    tx: Transaction, command: Command, message: int, agent: str, event: Event, reason: str | None, result: Any
-) -> Outcome:
+def _end(tx: Transaction, message: int, agent: str, event: Event, reason: str | None, result: Any) -> Outcome:
     """Whatever it is and whoever holds it: over. The holder is told, and it goes from every inbox."""
-    before, fence, _, holder, *_ = state_of(tx, message)
+    before = state_of(tx, message)
     state: State = TRANSITIONS["ready", event]
     row = tx.execute(queries.end_work, (state, tx.now, reason, result, message, _FROM[event])).fetchone()
     if row is None:
-        return why_not_now(message, event, before)
+        return why_not_now(message, event, before.state)
     fence, sender, marks = row
     note(tx, message, event, state, sender, agent, fence or None, reason)
     said = f"{'resolved' if event == 'resolve' else 'canceled'} by {agent}{f': {reason}' if reason else ''}"
@@ -77,14 +75,14 @@ def _end(
         moved = asks.moved(tx, message, over, "superseded", said)
     returned = Returned([message], [], dependencies.wake(tx, message) if marks & NEEDED else None, moved)
     returned.message, returned.is_over = message, True
-    if before in HELD:
-        returned.lost = [Lost(message, holder, fence, state, said)]
+    if before.state in HELD and before.holder is not None:
+        returned.lost = [Lost(message, before.holder, fence, state, said)]
     return returned
 
 
 def kick_work(tx: Transaction, command: KickWork) -> Outcome:
     message = command.message
-    state = state_of(tx, message)[0]
+    state = state_of(tx, message).state
     expires_at = tx.execute(queries.freshness, (message,)).fetchone()[0]
     if state == "buried" and expires_at is not None and expires_at <= tx.now:
         raise Expired(f"message {message} can't be kicked: its time is over", detail={"state": state})

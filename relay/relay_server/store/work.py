@@ -4,9 +4,10 @@ The UPDATE of a claim names the state it starts from, so whoever comes second ch
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from relay_proto.errors import NotClaimable, RelayError
+from relay_proto.frames import State
 
 from ..claim import HELD, why_not_claim
 from . import asks, queries
@@ -74,13 +75,14 @@ def _withdraw_from_others(tx: Transaction, claim: WorkClaimed, agent: str, sende
 def _not_claimed(tx: Transaction, command: ClaimWork) -> Outcome:
     """Why it was not ready; or that this very instance has it."""
     message, agent = command.message, command.agent
-    state, fence, _, holder, *_, instance = state_of(tx, message)
-    if state in HELD and holder == agent and instance == command.instance:
+    work = state_of(tx, message)
+    if work.state in HELD and work.holder == agent and work.instance == command.instance:
         # The same instance asks again because its first answer was lost: the same claim, not another one.
-        again = (command.epoch, instance, command.lease_s, tx.now, message, fence, agent)
+        again = (command.epoch, command.instance, command.lease_s, tx.now, message, work.fence, agent)
         tx.execute(queries.renew, again).fetchall()
-        return WorkClaimed(message, fence, command.lease_s, [], is_parked=state == "parked")
-    return why_not_claim(message, state, holder, state == "failed" and last_event(tx, message) == "lapse")
+        return WorkClaimed(message, work.fence, command.lease_s, [], is_parked=work.state == "parked")
+    has_lapsed = work.state == "failed" and last_event(tx, message) == "lapse"
+    return why_not_claim(message, work.state, work.holder, has_lapsed)
 
 
 def said(function: Callable[..., Outcome], *arguments: Any) -> Outcome:
@@ -91,14 +93,24 @@ def said(function: Callable[..., Outcome], *arguments: Any) -> Outcome:
         return refusal
 
 
-def state_of(tx: Transaction, message: int, field: str = "message") -> tuple[Any, ...]:
-    """(state, fence, attempts, holder, holder_epoch, lease_s, attempts_max, sender, holder_instance).
+class Standing(NamedTuple):
+    """A piece of work as its row has it. `holder`: who holds it, or held it last."""
 
-    Raises UnknownMessage, NotClaimable when it is no work; `field` is the one that names the message.
-    """
-    row: tuple[Any, ...] | None = tx.execute(queries.work_state, (message,)).fetchone()
+    state: State
+    fence: int
+    attempts: int
+    holder: str | None
+    epoch: int | None
+    attempts_max: int
+    sender: str
+    instance: str | None
+
+
+def state_of(tx: Transaction, message: int, field: str = "message") -> Standing:
+    """How a piece of work stands. Raises UnknownMessage, or NotClaimable when it is no work; `field` names it."""
+    row = tx.execute(queries.work_state, (message,)).fetchone()
     if row is not None:
-        return row
+        return Standing._make(row)
     if tx.execute(queries.message_exists, (message,)).fetchone() is None:
         raise no_such_message(message, field)
     raise NotClaimable(f"{field} is {message}; that message was not sent as claimable")

@@ -31,8 +31,7 @@ UPDATE work SET state = 'claimed', fence = fence + 1, attempts = attempts + 1, h
 WHERE message = ?6 AND state = 'ready';
 
 -- name: work_state
-SELECT state, fence, attempts, holder, holder_epoch, lease_s, attempts_max, sender, holder_instance FROM work
-WHERE message = ?;
+SELECT state, fence, attempts, holder, holder_epoch, attempts_max, sender, holder_instance FROM work WHERE message = ?;
 
 -- name: works_to_end
 -- What the ends of claims of these (JSON) need.
