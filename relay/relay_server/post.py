@@ -166,6 +166,7 @@ def _acked(broker: Broker, command: ask.AckMessages, outcome: ask.Acked, now: fl
 def _filled(broker: Broker, command: ask.Refill, outcome: ask.Filled, now: float, now_ms: int) -> None:
     session: Session = command.origin
     session.refilling = False
+    news.moved(broker, outcome.moved, now_ms)
     if session.lost or session.close is not None:
         return
     behind = command.after

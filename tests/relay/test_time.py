@@ -708,3 +708,19 @@ async def count_ripening(desk: Desk, seconds: float) -> tuple[int, int]:
     finally:
         desk.store.commit = commit  # type: ignore[method-assign]
     return len(sizes), max(sizes, default=0)
+
+
+async def test_what_an_earlier_instance_surfaced_is_over_when_its_time_ends_before_the_next_one_is_given_it(
+    desk: Desk,
+) -> None:
+    ada, first = await desk.agent("ada"), await desk.agent("bob", credit=2)
+    await send(desk, ada, "bob")
+    late = await send(desk, ada, "bob", ttl_s=100)
+    await desk.say(first, Ack(messages=[late], stage="surfaced"))
+    second = await desk.agent("bob", credit=1, instance="other")  # it holds the other one, and has no room for this
+    await desk.pass_time(200)
+    assert (await desk.ledger(late))["bob"] == "surfaced"
+    await desk.say(second, Ack(messages=[1]))
+    assert (await desk.ledger(late))["bob"] == "expired: surfaced, and not dealt with in its time"
+    after = await send(desk, ada, "bob")
+    assert kinds(desk.heard(second))[-1] == f"deliver {after}"

@@ -7,13 +7,13 @@ from . import asks, queries
 from .alarms import note
 from .claims import release_all
 from .commands import ChangeAgent, EndSession, LeaveAgent, Prune, PutAgent
+from .deliveries import NOT_DEALT_WITH
 from .outcomes import AgentPut, Done, Returned
 from .rows import to_json, will_json
 from .transaction import Transaction
 
 READY_WORK_MAX: Final = 10_000
 """Pieces of waiting work that an agent is offered when it comes: oldest first, the rest when it comes again."""
-NOT_DEALT_WITH: Final = "surfaced, and not dealt with in its time"
 
 
 def put_agent(tx: Transaction, command: PutAgent) -> AgentPut:

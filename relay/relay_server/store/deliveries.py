@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from relay_proto import limits
 from relay_proto.errors import UnknownMessage
-from relay_proto.frames import Deliver, Stage
+from relay_proto.frames import Stage
 
 from ..claim import NACKS_MAX, backoff_s
 from . import asks, queries
@@ -24,6 +24,9 @@ URGENT: Final = (0, limits.PRIORITY_MAX - limits.PRIORITY_DEFAULT - 1)
 """Ranks (9 - priority) that come before what has no priority."""
 PATIENT: Final = (limits.PRIORITY_MAX - limits.PRIORITY_DEFAULT + 1, limits.PRIORITY_MAX)
 """Ranks that come after it."""
+
+
+NOT_DEALT_WITH: Final = "surfaced, and not dealt with in its time"
 
 
 def ack_messages(tx: Transaction, command: AckMessages) -> Acked:
@@ -109,8 +112,12 @@ def nack_message(tx: Transaction, command: NackMessage) -> Outcome:
 
 
 def refill(tx: Transaction, command: Refill) -> Filled:
-    """Reads until it has enough deliveries or bytes; what the agent already holds is passed over."""
-    deliveries: list[Deliver] = []
+    """Reads until it has enough deliveries or bytes; what the agent already holds is passed over.
+
+    What stood in front of an earlier session, and is over before this one is given it, ends here.
+    """
+    filled = Filled([], False)
+    over: list[int] = []
     size = 0
     limit = len(command.holding) + command.count_max + 1
     agent, now = command.agent, tx.now
@@ -121,13 +128,23 @@ def refill(tx: Transaction, command: Refill) -> Filled:
         parts.append((queries.refill_ranked, (agent, *PATIENT, now, limit)))
     for statement, values in parts:
         cursor = tx.execute(statement, values)
-        for attempt, *columns in cursor:
+        for attempt, is_over, *columns in cursor:
             if columns[0] in command.holding:
                 continue
-            if len(deliveries) >= command.count_max or size >= command.bytes_max:
-                cursor.close()
-                return Filled(deliveries, True)
+            if is_over:
+                over.append(columns[0])
+                continue
+            if len(filled.deliveries) >= command.count_max or size >= command.bytes_max:
+                filled.more = True
+                break
             frame = delivery(tuple(columns), attempt)
             size += len(frame.body)
-            deliveries.append(frame)
-    return Filled(deliveries, False)
+            filled.deliveries.append(frame)
+        cursor.close()
+        if filled.more:
+            break
+    for message in over:
+        tx.execute(queries.expire_unseen, (now, NOT_DEALT_WITH, message, agent))
+        filled.moved += asks.moved(tx, message, [agent], "expired", NOT_DEALT_WITH)
+    filled.more = filled.more or bool(over)  # they stood in the place of others
+    return filled

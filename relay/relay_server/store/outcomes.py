@@ -118,10 +118,11 @@ class Done(Decided):
 
 
 class Filled(Decided):
-    """Deliveries for one agent, oldest first. `more`: the inbox has more that is due."""
+    """Deliveries for one agent, oldest first. `more`: the inbox has more that is due. `moved`: what was over."""
 
     deliveries: list[Deliver]
     more: bool
+    moved: list[Moved] = []
 
 
 class WorkClaimed(Decided):

@@ -65,27 +65,34 @@ UPDATE deliveries SET stage = ?, at = ?, due_at = NULL, reason = ?
 WHERE message = ? AND agent = ? AND stage IN ('queued', 'surfaced');
 
 -- name: refill
--- The open, due part of an inbox, oldest first. The caller stops when it has enough.
-SELECT d.attempt, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops, m.subject, m.channel,
+-- The open, due part of an inbox, oldest first. The caller stops when it has enough. The second column: it was surfaced
+-- by an earlier session, and its time is over.
+SELECT d.attempt, d.expires_at <= ?3, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops, m.subject, m.channel,
        m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at, m.supersedes, m.caused_by,
        m.reply_by_at, m.type, m.severity
 FROM deliveries AS d INDEXED BY deliveries_open CROSS JOIN messages AS m ON m.message = d.message
 WHERE d.agent = ?1 AND d.message > ?2 AND d.stage IN ('queued', 'surfaced') AND (d.due_at IS NULL OR d.due_at <= ?3)
-  AND (d.expires_at IS NULL OR d.expires_at > ?3) AND d.rank = 5
+  AND (d.expires_at IS NULL OR d.expires_at > ?3 OR d.stage = 'surfaced') AND d.rank = 5
 ORDER BY d.message
 LIMIT ?4;
 
 -- name: refill_ranked
 -- The part of it with another priority than the default, between two ranks.
-SELECT d.attempt, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops, m.subject, m.channel,
+SELECT d.attempt, d.expires_at <= ?4, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops, m.subject, m.channel,
        m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at, m.supersedes, m.caused_by,
        m.reply_by_at, m.type, m.severity
 FROM ranked AS r CROSS JOIN deliveries AS d ON d.message = r.message AND d.agent = r.agent
 CROSS JOIN messages AS m ON m.message = r.message
 WHERE r.agent = ?1 AND r.rank BETWEEN ?2 AND ?3 AND d.stage IN ('queued', 'surfaced')
-  AND (d.due_at IS NULL OR d.due_at <= ?4) AND (d.expires_at IS NULL OR d.expires_at > ?4)
+  AND (d.due_at IS NULL OR d.due_at <= ?4)
+  AND (d.expires_at IS NULL OR d.expires_at > ?4 OR d.stage = 'surfaced')
 ORDER BY r.rank, r.message
 LIMIT ?5;
+
+-- name: expire_unseen
+-- It stood in front of an earlier session, and its time was over before this one was given it.
+UPDATE deliveries SET stage = 'expired', at = ?1, due_at = NULL, offer_at = NULL, reason = ?2
+WHERE message = ?3 AND agent = ?4 AND stage = 'surfaced' AND expires_at <= ?1;
 
 -- name: sweep_ranked
 -- Those at the front that are not open any more: what is read in this order is dealt with in this order.
