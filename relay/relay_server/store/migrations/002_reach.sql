@@ -16,9 +16,6 @@ CREATE INDEX messages_thread ON messages (thread, message) WHERE thread <> messa
 
 ALTER TABLE work ADD COLUMN superseded_by INTEGER;    -- by a newer message, while it was held: it ends with its claim
 
--- What replaced what. Only messages that replace another are in it.
-CREATE INDEX messages_supersedes ON messages (supersedes) WHERE supersedes IS NOT NULL;
-
 ALTER TABLE deliveries ADD COLUMN size INTEGER NOT NULL DEFAULT 0;   -- bytes of the body, as they count against the inbox
 ALTER TABLE deliveries ADD COLUMN rank INTEGER NOT NULL DEFAULT 5;   -- 9 - priority: lower comes first; 5 is the rule
 ALTER TABLE deliveries ADD COLUMN expires_at INTEGER;                -- NULL too when its holder claimed it in time
