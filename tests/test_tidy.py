@@ -24,7 +24,7 @@ DESK = {
     f"relay_server.{name}"
     for name in (
         "answers", "asking", "broker", "housekeeping", "listing", "news", "post", "sending", "sent", "session",
-        "standing", "why", "why_delivery", "why_work", "words", "worked", "working",
+        "standing", "telling", "why", "why_delivery", "why_work", "words", "worked", "working",
     )
 }  # fmt: skip
 INTERFACE = "relay_server.store.interface"
@@ -51,6 +51,7 @@ COVERED_BY = {
     "relay_server.exits": ("tests/relay/test_server.py", "constants; the exit statuses are tested with the process"),
     "relay_server.post": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
     "relay_server.sent": ("tests/relay/test_sending.py", "the way back of each send; its cost is in test_cost.py"),
+    "relay_server.telling": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
     "relay_server.worked": ("tests/relay/test_task_news.py", "tested through the desk, which says what became of work"),
     "relay_server.working": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
     "relay_server.http.app": ("tests/relay/test_server.py", "tested with the process"),
@@ -60,6 +61,7 @@ COVERED_BY = {
     ),
     "relay_server.store.agents": ("tests/relay/test_housekeeping.py", "tested through the desk"),
     "relay_server.store.alarms": ("tests/relay/test_time.py", "what goes off and when is seen at the desk"),
+    "relay_server.store.applying": ("tests/relay/store/test_sqlite.py", "a table; each entry is tested by its subject"),
     "relay_server.store.asks": ("tests/relay/test_asks.py", "tested through the desk"),
     "relay_server.store.claims": ("tests/relay/test_claim.py", "each place of the state table, through the desk"),
     "relay_server.store.commands": ("tests/relay/store/test_sqlite.py", "data without behaviour"),

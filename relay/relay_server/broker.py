@@ -19,13 +19,12 @@ from relay_proto.codec import Refusal
 from relay_proto.errors import BadRequest, CloseCode, Forbidden, NotRegistered, RelayError, Unauthorized
 from relay_proto.version import __version__
 
-from . import asking, working
+from . import asking, telling, working
 from .access import token_matches
 from .deadlines import Deadlines
 from .directory import COMPARISONS_MAX, Directory
 from .housekeeping import heard_again, start
 from .leases import Lease, Leases
-from .news import presence
 from .quota import Limits, Rates, Rooms
 from .sending import begin_wait, send
 from .session import REFILL_BYTES_MAX, Session
@@ -78,10 +77,10 @@ class Broker:
             wire.Send: functools.partial(send, self),
             wire.Submit: functools.partial(send, self),
             **dict.fromkeys(working.COMMANDS, functools.partial(working.work, self)),
-            wire.Ack: self._ack,
-            wire.Nack: self._nack,
-            wire.Heartbeat: self._heartbeat,
-            wire.Update: self._update,
+            wire.Ack: functools.partial(telling.ack, self),
+            wire.Nack: functools.partial(telling.nack, self),
+            wire.Heartbeat: functools.partial(telling.heartbeat, self),
+            wire.Update: functools.partial(telling.update, self),
             wire.Agents: functools.partial(asking.agents, self),
             wire.Inbox: functools.partial(asking.inbox, self),
             wire.GetMessage: functools.partial(asking.message, self),
@@ -90,10 +89,10 @@ class Broker:
             wire.Receipts: functools.partial(asking.receipts, self),
             wire.Thread: functools.partial(asking.thread, self),
             wire.Owed: functools.partial(asking.owed, self),
-            wire.Forgive: self._forgive,
+            wire.Forgive: functools.partial(telling.forgive, self),
             wire.Why: functools.partial(asking.why, self),
-            wire.Subscribe: self._subscribe,
-            wire.Unsubscribe: self._subscribe,
+            wire.Subscribe: functools.partial(telling.subscribe, self),
+            wire.Unsubscribe: functools.partial(telling.subscribe, self),
             wire.Bye: self._bye,
             wire.Register: self._register_again,
         }
@@ -218,51 +217,6 @@ class Broker:
 
     def _register_again(self, session: Session, agent: str, frame: wire.Register, now: float) -> None:
         self.refuse(session, frame.id, BadRequest(f"this connection is registered as {agent}; use update to change it"))
-
-    def _ack(self, session: Session, agent: str, frame: wire.Ack, now: float) -> None:
-        watched = bool(self.receipt_watchers)
-        self.commands.append(ask.AckMessages(session, frame.id, agent, frame.messages, frame.stage, watched))
-        if frame.stage == "done":
-            session.idle_at = now
-            session.unacked.difference_update(frame.messages)
-            self.refill(session)
-
-    def _nack(self, session: Session, agent: str, frame: wire.Nack, now: float) -> None:
-        self.commands.append(ask.NackMessage(session, frame.id, agent, frame))
-        session.unacked.discard(frame.message)
-        self.refill(session)
-
-    def _heartbeat(self, session: Session, agent: str, frame: wire.Heartbeat, now: float) -> None:
-        known = self.directory.agents[agent]
-        if not session.visiting:
-            if frame.status is not None and frame.status != known.status:
-                known.status = frame.status
-                presence(self, agent, now)
-            known.load = known.load if frame.load is None else frame.load
-        if frame.id is not None:
-            self.answer(session, wire.Ok(re=frame.id))
-
-    def _update(self, session: Session, agent: str, frame: wire.Update, now: float) -> None:
-        self.commands.append(ask.ChangeAgent(session, frame.id, agent, frame))
-
-    def _forgive(self, session: Session, agent: str, frame: wire.Forgive, now: float) -> None:
-        wait = self.waits.of(frame.message)
-        if wait is not None and wait.asker == agent:
-            self.waits.remove(wait)  # at once: what the others ask behind this closes no ring
-        self.commands.append(ask.ForgiveAsk(session, frame.id, frame.message, agent))
-
-    def _subscribe(self, session: Session, agent: str, frame: wire.Subscribe | wire.Unsubscribe, now: float) -> None:
-        if isinstance(frame, wire.Subscribe):
-            session.events.update(frame.events)
-        else:
-            session.events.difference_update(frame.events)
-        for kinds, watchers in (
-            ({"receipt"}, self.receipt_watchers),
-            ({"presence"}, self.presence_watchers),
-            ({"task", "tasks"}, self.task_watchers),
-        ):
-            (watchers.add if kinds & session.events else watchers.discard)(session)
-        self.answer(session, wire.Ok(re=frame.id))
 
     def _bye(self, session: Session, agent: str, frame: wire.Bye, now: float) -> None:
         session.parting = True

@@ -27,8 +27,8 @@ from relay_server.housekeeping import COME_BACK_S, PRUNE_S, REAP_S, RETENTION_S,
 from relay_server.presence import STALE_S
 from relay_server.quota import Limits
 from relay_server.session import Session
+from relay_server.store import applying
 from relay_server.store import interface as ask
-from relay_server.store import sqlite
 from tests.relay.desk import START_MS, Desk, kinds
 
 HOUR_S = 3600.0
@@ -281,7 +281,7 @@ async def test_a_will_that_the_disk_has_no_room_for_is_sent_when_there_is_some(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, bob = await desk.agent("ada"), await desk.agent("bob", will=WILL)
-    commands: dict[Any, Any] = sqlite.APPLY
+    commands: dict[Any, Any] = applying.APPLY
     put, tried = commands[ask.PutMessage], 0
 
     def full(tx: Any, command: Any) -> Any:

@@ -12,7 +12,7 @@ Rules
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +21,8 @@ import structlog
 
 from relay_proto.errors import Internal, RelayError, StorageFull, Unavailable
 
-from . import agents, asks, claims, deliveries, due, messages, queries, reads, reaper, tasks, work
-from . import interface as ask
+from . import queries, reads
+from .applying import APPLY, APPLY_ALL, GROWING, runs
 from .files import Ballast, FolderLock, prepare_file, prepare_folder
 from .interface import Answer, Command, HeldClaim, OpenAsk, Outcome, Question, Snapshot, StoreFailed, StoreRefused
 from .rows import stored_agent
@@ -72,61 +72,6 @@ FATAL: Final = frozenset(
     }
 )  # fmt: skip
 """Primary result codes after which it is unknown what is on disk."""
-
-APPLY: Final[dict[type[Command], Callable[[Transaction, Any], Outcome]]] = {
-    ask.PutAgent: agents.put_agent,
-    ask.ChangeAgent: agents.change_agent,
-    ask.LeaveAgent: agents.leave_agent,
-    ask.EndSession: agents.end_session,
-    ask.Prune: agents.prune,
-    ask.PutMessage: messages.put_message,
-    ask.AckMessages: deliveries.ack_messages,
-    ask.NackMessage: deliveries.nack_message,
-    ask.Refill: deliveries.refill,
-    ask.OwedBy: asks.owed_by,
-    ask.ForgiveAsk: asks.forgive,
-    ask.ClaimNext: tasks.claim_next,
-    ask.RenewWork: claims.renew_work,
-    ask.ProgressWork: claims.progress_work,
-    ask.ParkWork: claims.park_work,
-    ask.ResumeWork: claims.resume_work,
-    ask.ReleaseWork: claims.release_work,
-    ask.FailWork: claims.fail_work,
-    ask.ExpireWork: claims.expire_work,
-    ask.CheckFence: claims.check_fence,
-    ask.CancelWork: tasks.cancel_work,
-    ask.KickWork: tasks.kick_work,
-    ask.ResolveWork: tasks.resolve_work,
-    ask.Ripen: due.ripen,
-    ask.PassOn: due.pass_on,
-    ask.Reap: reaper.reap,
-}
-
-APPLY_ALL: Final[dict[type[Command], Callable[[Transaction, Any], list[Outcome]]]] = {
-    ask.ClaimWork: work.claim_works,
-    ask.CompleteWork: claims.complete_works,
-}
-"""Those that come in runs, each about another piece of work: a hundred at once cost half of a hundred."""
-
-GROWING: Final = (ask.PutMessage,)
-"""Commands that a full disk refuses: what makes room, or is small and ends something, goes on."""
-
-
-def _runs(commands: Sequence[Command]) -> Iterator[tuple[Command, list[Command]]]:
-    """Each command; with those behind it that are applied with it, where there are such."""
-    i = 0
-    while i < len(commands):
-        command = commands[i]
-        run: list[Command] = []
-        if type(command) in APPLY_ALL:
-            about: set[int] = set()
-            while i < len(commands) and type(commands[i]) is type(command) and commands[i].message not in about:  # type: ignore[attr-defined]
-                about.add(commands[i].message)  # type: ignore[attr-defined]
-                run.append(commands[i])
-                i += 1
-        else:
-            i += 1
-        yield command, run
 
 
 class _Connection(aiosqlite.Connection):
@@ -290,7 +235,7 @@ class SQLiteStore:
         connection.execute("BEGIN IMMEDIATE")
         transaction = Transaction(connection, now_ms, self._next_message)
         outcomes: list[Outcome] = []
-        for command, others in _runs(commands):
+        for command, others in runs(commands):
             if others:
                 outcomes += APPLY_ALL[type(command)](transaction, others)
                 continue

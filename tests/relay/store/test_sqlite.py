@@ -11,8 +11,8 @@ import pytest
 
 from relay_proto.errors import Internal, RelayError, StorageFull
 from relay_proto.frames import Register, Send
+from relay_server.store import applying, messages, sqlite
 from relay_server.store import interface as ask
-from relay_server.store import messages, sqlite
 from relay_server.store.sqlite import SQLiteStore
 
 NOW = 1_700_000_000_000
@@ -29,7 +29,7 @@ def put_message(body: Any = "x", key: str | None = None, to: str = "bob") -> ask
 def replace_put_message(
     monkeypatch: pytest.MonkeyPatch, function: Callable[[Any, ask.PutMessage], ask.Outcome]
 ) -> None:
-    commands: dict[Any, Any] = sqlite.APPLY
+    commands: dict[Any, Any] = applying.APPLY
     monkeypatch.setitem(commands, ask.PutMessage, function)
 
 

@@ -1,0 +1,1 @@
+-- 007_callbacks
