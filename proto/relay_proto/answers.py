@@ -4,7 +4,7 @@ from typing import Any
 
 from .base import Frame
 from .fields import Intent, Presence, Severity, Stage, State
-from .records import DeliveryState, OwedReply, ServerInfo
+from .records import DeliveryState, OwedReply, Pair, ServerInfo
 
 
 class Ok(Frame, tag="ok"):
@@ -19,6 +19,8 @@ class Ok(Frame, tag="ok"):
     heartbeat_s: float | None = None
     pending: int | None = None  # messages in the inbox that are not dealt with
     limits: dict[str, int] | None = None
+    # token_create: the token, this once
+    token: str | None = None
     # send, submit, and all about work: message
     message: int | None = None
     thread: int | None = None
@@ -35,11 +37,12 @@ class Ok(Frame, tag="ok"):
     state: State | None = None  # check
     # receipts
     deliveries: list[DeliveryState] | None = None
-    # agents: AgentCard; inbox, thread, claim_next: StoredMessage; owed: OwedReply; tasks: Task
+    # agents: AgentCard; inbox, thread, claim_next: StoredMessage; owed: OwedReply; tasks: Task; tokens: TokenInfo
     items: list[Any] | None = None
     next: int | str | None = None  # pass it as `after`; absent at the end
     counts: dict[str, int] | None = None  # tasks: how many there are in each state that is not over, and buried
-    # message: StoredMessage; why: Explanation; task: Task
+    # message: StoredMessage; why: Explanation; task: Task; pair and all that changes one: Pair; token_create,
+    # token_revoke: TokenInfo
     item: Any = None
 
 
@@ -70,6 +73,7 @@ class Deliver(Frame, tag="deliver", rename={"sender": "from"}):
     intent: Intent | None = None
     content_type: str | None = None
     headers: dict[str, str] | None = None
+    payload: str | None = None  # JSON text beside the body
     priority: int | None = None
     claimable: bool = False
     expires_at: int | None = None
@@ -108,3 +112,5 @@ class Event(Frame, tag="event"):
     progress: float | None = None
     note: str | None = None
     occurrences: int | None = None
+    # pair.opened, pair.accepted, pair.rejected, pair.ended: to both; message is the invitation, agent did it
+    pair: Pair | None = None

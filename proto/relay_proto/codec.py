@@ -21,6 +21,7 @@ import msgspec
 from . import limits
 from .errors import BadFrame, BadRequest, RelayError, TooLarge, UnknownOp
 from .frames import ClientFrame, FieldRefused, RelayFrame
+from .scopes import TOKEN_PREFIX
 from .targets import AGENT_PATTERN, LABEL_PATTERN, NAME_PATTERN, SOURCE_PATTERN
 
 FRAME_FIELDS_MAX: Final = 64
@@ -266,9 +267,7 @@ def _explain(exc: msgspec.ValidationError, fields: dict[str, Any]) -> RelayError
     path = path.strip("`").lstrip(".")
     if path == "op":
         return UnknownOp(f"op is {_show(fields.get('op'))}; this relay does not know it")
-    for rule, words in _RULES.items():
-        text = text.replace(rule, words)
-    text = text.replace("Expected ", "expected ").replace("`", "")
+    text = in_words(text)
     if text.startswith("Invalid enum value"):
         text = f"expected one of {' '.join(_choices(fields.get('op'), path))}"
     if text.startswith("Object missing required field "):
@@ -281,16 +280,23 @@ def _explain(exc: msgspec.ValidationError, fields: dict[str, Any]) -> RelayError
     return BadRequest(f"{path} is {shown}; {text}")
 
 
+def in_words(text: str) -> str:
+    """What msgspec says of a value that does not fit, without its notation."""
+    for rule, words in _RULES.items():
+        text = text.replace(rule, words)
+    return text.replace("Expected ", "expected ").replace("`", "")
+
+
 def _choices(op: object, name: str) -> list[str]:
     """The words that a field may hold, read off its type."""
     [kind] = [frame for frame in get_args(ClientFrame) if frame.__struct_config__.tag == op]
     [field] = [field for field in msgspec.structs.fields(kind) if field.encode_name == name.split("[")[0]]
-    return _words(field.type)
+    return words_of(field.type)
 
 
-def _words(part: Any) -> list[str]:
+def words_of(part: Any) -> list[str]:
     """The words of every Literal in a type, however deep it stands."""
-    return [word for arg in get_args(part) for word in ([arg] if isinstance(arg, str) else _words(arg))]
+    return [word for arg in get_args(part) for word in ([arg] if isinstance(arg, str) else words_of(arg))]
 
 
 def _value_at(fields: dict[str, Any], path: str, name: str) -> Any:
@@ -305,4 +311,6 @@ def _value_at(fields: dict[str, Any], path: str, name: str) -> Any:
 
 def _show(value: Any) -> str:
     text = repr(value)
+    if TOKEN_PREFIX in text:
+        return "***"  # a token that somebody put into the wrong field
     return text if len(text) <= 80 else f"{text[:77]}..."

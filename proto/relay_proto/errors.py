@@ -123,7 +123,22 @@ class DependencyCycle(RelayError):
 
 class Busy(RelayError):
     code = "busy"
-    meaning = "The other side is in an exclusive conversation."
+    meaning = "One of the two is in a pair already; detail.agent says who, detail.pair which."
+
+
+class UnknownPair(RelayError):
+    code = "unknown_pair"
+    meaning = "No pair has this id."
+
+
+class NotActive(RelayError):
+    code = "not_active"
+    meaning = "The pair is not in the state that this takes, or not any more; detail.pair and detail.state say which."
+
+
+class UnknownToken(RelayError):
+    code = "unknown_token"
+    meaning = "No token has this number."
 
 
 class RateLimited(RelayError):
@@ -185,7 +200,8 @@ ERRORS: dict[str, type[RelayError]] = {
     for kind in (
         BadFrame, BadRequest, UnknownOp, Unauthorized, Forbidden, NotRegistered, UnknownAgent, AmbiguousTarget,
         UnknownMessage, KeyConflict, Claimed, StaleFence, NotHolder, NotClaimable, Finished, DependencyCycle, Busy,
-        RateLimited, HopLimit, Deadlock, InboxFull, TooLarge, PointlessAck, Expired, StorageFull, Unavailable, Internal,
+        UnknownPair, NotActive, UnknownToken, RateLimited, HopLimit, Deadlock, InboxFull, TooLarge, PointlessAck,
+        Expired, StorageFull, Unavailable, Internal,
     )
 }  # fmt: skip
 """Every code of the wire and its exception, in the order of the contract."""
@@ -208,5 +224,6 @@ class CloseCode:
     UNAUTHORIZED = 4401
     REGISTER_TIMEOUT = 4408
     REPLACED = 4409
+    REMOVED = 4410
     TOO_LARGE = 4413
     FLOODING = 4429

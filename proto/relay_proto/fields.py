@@ -58,6 +58,8 @@ State = Literal[
 ]
 """Of work. The relay's claim.py says what leads where."""
 Needs = Literal["human", "input", "auth", "dependency"]
+PairState = Literal["pending", "active", "rejected", "ended"]
+"""Of a pair. An open one is pending until it is accepted; rejected and ended are the end."""
 Severity = Literal["info", "warning", "error", "critical"]
 Attempts = Annotated[int, Meta(ge=1, le=limits.ATTEMPTS_MAX)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -70,6 +72,11 @@ Body = str | bytes
 def body_bytes(body: Body) -> int:
     """Size of a body in bytes, as it counts against BODY_BYTES_MAX (UTF-8 for text)."""
     return len(body) if type(body) is bytes or body.isascii() else len(body.encode())  # type: ignore[union-attr]
+
+
+def content_bytes(body: Body, payload: str | None) -> int:
+    """Size of what a message carries, as it counts against BODY_BYTES_MAX and an inbox: its body and its payload."""
+    return body_bytes(body) if payload is None else body_bytes(body) + body_bytes(payload)
 
 
 class FieldRefused(ValueError):
@@ -87,6 +94,15 @@ def check_opaque(field: str, value: object, bytes_max: int) -> None:
     size = body_bytes(value)
     if size > bytes_max:
         raise FieldRefused(TooLarge, f"{field} is {size} bytes; the limit is {bytes_max}")
+
+
+def check_payload(body: Body, payload: str) -> None:
+    """Raises FieldRefused (too_large) when body and payload together are longer than a body may be."""
+    size = content_bytes(body, payload)
+    if size > limits.BODY_BYTES_MAX:
+        raise FieldRefused(
+            TooLarge, f"body and payload are {size} bytes together; the limit is {limits.BODY_BYTES_MAX}"
+        )
 
 
 def check_finite(field: str, value: object) -> None:

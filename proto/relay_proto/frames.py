@@ -21,20 +21,31 @@ from .fields import EventKind as EventKind
 from .fields import FieldRefused as FieldRefused
 from .fields import Intent as Intent
 from .fields import Needs as Needs
+from .fields import PairState as PairState
 from .fields import Presence as Presence
 from .fields import Severity as Severity
 from .fields import Stage as Stage
 from .fields import State as State
 from .fields import Status as Status
 from .fields import body_bytes as body_bytes
+from .fields import content_bytes as content_bytes
+from .pairs import GetPair as GetPair
+from .pairs import PairAccept as PairAccept
+from .pairs import PairHangup as PairHangup
+from .pairs import PairOpen as PairOpen
+from .pairs import PairReject as PairReject
+from .pairs import Pairs as Pairs
+from .pairs import PairSend as PairSend
 from .records import AgentCard as AgentCard
 from .records import DeliveryState as DeliveryState
 from .records import Explanation as Explanation
 from .records import OwedReply as OwedReply
+from .records import Pair as Pair
 from .records import ServerInfo as ServerInfo
 from .records import StoredMessage as StoredMessage
 from .records import Task as Task
 from .records import TaskEvent as TaskEvent
+from .records import TokenInfo as TokenInfo
 from .records import WorkState as WorkState
 from .requests import Ack as Ack
 from .requests import Agents as Agents
@@ -47,6 +58,7 @@ from .requests import Nack as Nack
 from .requests import Owed as Owed
 from .requests import Receipts as Receipts
 from .requests import Register as Register
+from .requests import Remove as Remove
 from .requests import Send as Send
 from .requests import Subscribe as Subscribe
 from .requests import Thread as Thread
@@ -54,6 +66,10 @@ from .requests import Unsubscribe as Unsubscribe
 from .requests import Update as Update
 from .requests import Why as Why
 from .requests import Will as Will
+from .requests import Withdraw as Withdraw
+from .tokens import TokenCreate as TokenCreate
+from .tokens import TokenRevoke as TokenRevoke
+from .tokens import Tokens as Tokens
 from .work import Cancel as Cancel
 from .work import Check as Check
 from .work import Claim as Claim
@@ -72,9 +88,10 @@ from .work import Submit as Submit
 from .work import Tasks as Tasks
 
 ClientFrame = (
-    Register | Update | Heartbeat | Bye | Send | Ack | Nack | Receipts
+    Register | Update | Heartbeat | Bye | Send | Ack | Nack | Withdraw | Remove | Receipts
     | Submit | Claim | ClaimNext | Renew | Progress | Park | Resume | Release | Complete | Fail | Cancel | Kick
     | Resolve | Check | Tasks | GetTask | Agents | Inbox | GetMessage | Thread | Owed | Forgive | Why | Subscribe
-    | Unsubscribe
+    | Unsubscribe | PairOpen | PairAccept | PairReject | PairSend | PairHangup | Pairs | GetPair
+    | TokenCreate | Tokens | TokenRevoke
 )  # fmt: skip
 RelayFrame = Ok | Error | Deliver | Event | Bye

@@ -92,8 +92,22 @@ OFFER_S_MAX: Final = 24 * 3600.0
 HOPS_MAX: Final = 16
 """Length of a chain of messages that caused each other (reply_to, caused_by). A person's word begins a new one."""
 
+# -- tokens ----------------------------------------------------------------------------------------------------------
+TOKENS_MAX: Final = 10_000
+"""Tokens that are let in at once: each is looked up in memory."""
+TOKEN_S_MIN: Final = 1.0
+TOKEN_S_MAX: Final = 10 * 365 * 24 * 3600.0
+"""How long a token may be let in: what has no end is said so by leaving it out."""
+NOTE_CHARS_MAX: Final = 256
+SCOPES_MAX: Final = 32
+"""Scopes of one token: twice as many as there are."""
+
 EVENTS_MAX: Final = 8
 """Kinds of events in one `subscribe`."""
+
+# -- pairs -----------------------------------------------------------------------------------------------------------
+PAIR_GRACE_S: Final = 120.0
+"""A pair ends when one of the two was not heard of for this long: as long as it takes to count as stale."""
 
 # -- lists -----------------------------------------------------------------------------------------------------------
 PAGE_DEFAULT: Final = 100

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from .fields import Intent, Needs, Presence, Severity, Stage, State
+from .fields import Intent, Needs, PairState, Presence, Severity, Stage, State
 
 
 class AgentCard(Struct, kw_only=True, omit_defaults=True):
@@ -100,6 +100,7 @@ class Task(Struct, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
     waiting_for: list[int] = []  # of these, what is not done yet
     reason: str | None = None
     body: Any = None
+    payload: str | None = None
     result: Any = None
     history: list[TaskEvent] | None = None  # newest last
 
@@ -120,6 +121,7 @@ class StoredMessage(Struct, kw_only=True, omit_defaults=True, rename={"sender": 
     intent: Intent | None = None
     content_type: str | None = None
     headers: dict[str, str] | None = None
+    payload: str | None = None
     claimable: bool = False
     priority: int | None = None
     expires_at: int | None = None
@@ -133,8 +135,39 @@ class StoredMessage(Struct, kw_only=True, omit_defaults=True, rename={"sender": 
     attempt: int | None = None
     reason: str | None = None
     due_at: int | None = None  # queued: not pushed before
+    withdrawn_at: int | None = None  # when its sender took it back
     deliveries: list[DeliveryState] | None = None
     work: WorkState | None = None
+
+
+class Pair(Struct, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
+    """One exclusive conversation of two agents: `sender` opened it, `to` was invited."""
+
+    pair: int  # the message that opened it
+    sender: str
+    to: str
+    state: PairState
+    thread: int  # what is said in it stands there
+    opened_at: int
+    changed_at: int  # when it came to this state
+    objective: str | None = None
+    accepted_at: int | None = None
+    ended_by: str | None = None  # who rejected or ended it; absent: the relay, because one of them was gone
+    reason: str | None = None
+
+
+class TokenInfo(Struct, kw_only=True, omit_defaults=True):
+    """A token as `tokens` shows it: what it may do, never the token itself."""
+
+    number: int
+    scopes: list[str]
+    created_at: int
+    agent: str | None = None  # the only name that it speaks for
+    integration: str | None = None
+    note: str | None = None
+    expires_at: int | None = None
+    revoked_at: int | None = None
+    is_over: bool = False  # it was revoked, or its time is over
 
 
 class ServerInfo(Struct, kw_only=True):

@@ -45,6 +45,7 @@ from .fields import (
     check_finite,
     check_meta,
     check_opaque,
+    check_payload,
     check_seconds,
 )  # fmt: skip
 from .targets import BROADCAST_WORDS, parse_target
@@ -136,6 +137,7 @@ class Send(Request, tag="send", rename={"sender": "from"}):
     intent: Intent | None = None
     content_type: ContentType | None = None
     headers: Headers | None = None
+    payload: str | None = None  # JSON text beside the body, for programs; the relay never looks inside
     key: Key | None = None  # idempotency: same sender, same key, one message
     ttl_s: Seconds | None = None  # never delivered later than this after it was accepted
     delay_s: DelaySeconds | None = None  # delivered this long after it was accepted, not before
@@ -155,6 +157,8 @@ class Send(Request, tag="send", rename={"sender": "from"}):
         if self.sender is not None:
             raise FieldRefused(Forbidden, f"from is {self.sender!r:.80}; the relay stamps it, a sender can't supply it")
         check_opaque("body", self.body, limits.BODY_BYTES_MAX)
+        if self.payload is not None:
+            check_payload(self.body, self.payload)
         if self.ttl_s is not None:
             check_seconds("ttl_s", self.ttl_s, limits.SPAN_S_MIN, limits.TTL_S_MAX)
             if self.delay_s is not None and self.ttl_s <= self.delay_s:
@@ -183,6 +187,20 @@ class Nack(Frame, tag="nack"):
     retry: bool = True
     delay_s: DelaySeconds | None = None  # default: the relay's backoff, by attempt
     id: RequestId | None = None
+
+
+class Withdraw(Request, tag="withdraw"):
+    """Take one's own message back: nobody gets it any more, and what it asked for is not wanted. It stays readable."""
+
+    message: MessageId
+    reason: Reason | None = None
+    force: bool = False  # says one who did not send it
+
+
+class Remove(Request, tag="remove"):
+    """An agent leaves for good: not listed, in no group. Its name, its epoch and its inbox stay."""
+
+    agent: AgentId
 
 
 class Receipts(Request, tag="receipts"):

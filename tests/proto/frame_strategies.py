@@ -7,7 +7,19 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from relay_proto.frames import ClaimNext, ClientFrame, Frame, Park, RelayFrame, Send, Submit, Tasks, Why, Will
+from relay_proto.frames import (
+    ClaimNext,
+    ClientFrame,
+    Frame,
+    Park,
+    RelayFrame,
+    Send,
+    Submit,
+    Tasks,
+    TokenCreate,
+    Why,
+    Will,
+)
 from relay_proto.targets import AGENT_PATTERN, BROADCAST_WORDS, LABEL_PATTERN, NAME_PATTERN
 
 CLIENT_FRAMES: tuple[type[Frame], ...] = ClientFrame.__args__
@@ -23,6 +35,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "ttl_s": st.none() | st.integers(1, 2_592_000) | st.floats(0.001, 2_592_000),
     "expect_reply_s": st.none() | st.integers(1, 604_800) | st.floats(0.001, 604_800),
     "deadline_s": st.none() | st.integers(1, 2_592_000) | st.floats(1, 2_592_000),
+    "expires_s": st.none() | st.integers(1, 315_360_000) | st.floats(1, 315_360_000),
     "item": st.dictionaries(st.text(max_size=8), OPAQUE, max_size=3),
 }
 """Fields whose type says too little; what they may hold is said in words."""
@@ -76,11 +89,23 @@ def about_one_thing(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
+def for_one_of_them(fields: dict[str, Any]) -> dict[str, Any]:
+    given = [name for name in ("agent", "integration", "admin") if fields.get(name)]
+    for name in given[1:]:
+        del fields[name]
+    if given == ["admin"]:
+        fields.pop("scopes", None)
+    if not given and fields.get("scopes") is None:
+        fields["scopes"] = ["*"]
+    return fields
+
+
 TOGETHER: dict[type[msgspec.Struct], Callable[[dict[str, Any]], dict[str, Any]]] = {
     Send: attempts_of_work,
     Submit: titled_and_named,
     Park: parked_for_what_it_waits_for,
     Why: about_one_thing,
+    TokenCreate: for_one_of_them,
 }
 """What a type can't say of two fields: the fields of a frame, changed so that they may stand together."""
 
@@ -115,7 +140,7 @@ def values(kind: inspect.Type) -> st.SearchStrategy[Any]:
     raise AssertionError(f"no strategy for {kind}")
 
 
-CHECKED = ("ttl_s", "expect_reply_s", "deadline_s")
+CHECKED = ("ttl_s", "expect_reply_s", "deadline_s", "expires_s")
 """Durations whose limits stand in a check."""
 
 

@@ -7,8 +7,11 @@ from relay_proto import codec, limits
 from relay_proto.codec import decode_relay_batch
 from relay_proto.errors import BadFrame
 from relay_proto.fields import EventKind, State
-from relay_proto.frames import Deliver, Event, Ok, OwedReply, StoredMessage, WorkState
+from relay_proto.frames import Deliver, Event, Ok, OwedReply, Pair, StoredMessage, WorkState
 
+PAIR = Pair(
+    pair=7, sender="a", to="b", state="active", thread=7, opened_at=1, changed_at=9, objective="x", accepted_at=9
+)
 EVENTS: dict[str, Event] = {
     "receipt": Event(event="receipt", at=9, message=7, agent="b", stage="nacked", reason="not mine"),
     "presence": Event(event="presence", at=9, agent="b", status="stale", reason="silent for 120 s"),
@@ -36,6 +39,10 @@ EVENTS: dict[str, Event] = {
     ),
     "claim.lost": Event(event="claim.lost", at=9, message=7, fence=2, state="ready", reason="silent for 60 s"),
     "claim.resumed": Event(event="claim.resumed", at=9, message=7, fence=2, lease_s=60.0, reason="7 is done"),
+    "pair.opened": Event(event="pair.opened", at=9, message=7, agent="a", pair=PAIR),
+    "pair.accepted": Event(event="pair.accepted", at=9, message=7, agent="b", pair=PAIR),
+    "pair.rejected": Event(event="pair.rejected", at=9, message=7, agent="b", pair=PAIR, reason="no time"),
+    "pair.ended": Event(event="pair.ended", at=9, message=7, agent="a", pair=PAIR, reason="it is fixed"),
     "owed": Event(
         event="owed", at=9, items=[OwedReply(message=7, asker="a", agent="b", asked_at=1, reply_by_at=9, overdue=True)]
     ),

@@ -10,7 +10,8 @@ def test_the_table_has_the_contract_s_codes_in_its_order() -> None:
     assert " ".join(ERRORS) == (
         "bad_frame bad_request unknown_op unauthorized forbidden not_registered unknown_agent ambiguous_target "
         "unknown_message key_conflict claimed stale_fence not_holder not_claimable finished dependency_cycle busy "
-        "rate_limited hop_limit deadlock inbox_full too_large pointless_ack expired storage_full unavailable internal"
+        "unknown_pair not_active unknown_token rate_limited hop_limit deadlock inbox_full too_large pointless_ack "
+        "expired storage_full unavailable internal"
     )
 
 
@@ -75,6 +76,7 @@ def test_close_codes_are_the_contract_s() -> None:
         "UNAUTHORIZED": 4401,
         "REGISTER_TIMEOUT": 4408,
         "REPLACED": 4409,
+        "REMOVED": 4410,
         "TOO_LARGE": 4413,
         "FLOODING": 4429,
     }

@@ -22,7 +22,9 @@ def test_each_op_is_the_contract_s_word_for_it() -> None:
         "submit", "claim", "claim_next", "renew", "progress", "park", "resume", "release", "complete", "fail",
         "cancel", "kick", "resolve", "check", "tasks", "task",
         "agents", "inbox", "message", "thread", "owed", "forgive", "why",
-        "subscribe", "unsubscribe",
+        "subscribe", "unsubscribe", "withdraw", "remove",
+        "pair_open", "pair_accept", "pair_reject", "pair_send", "pair_hangup", "pairs", "pair",
+        "token_create", "tokens", "token_revoke",
     }  # fmt: skip
     assert {op_of(kind) for kind in RELAY_FRAMES} == {"ok", "error", "deliver", "event", "bye"}
 

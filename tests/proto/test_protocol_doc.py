@@ -26,11 +26,14 @@ from relay_proto.frames import (
     Submit,
     Task,
     TaskEvent,
+    TokenInfo,
     Will,
     WorkState,
 )
+from relay_proto.scopes import SCOPES
 from relay_proto.targets import TargetKind
 from relay_server.claim import TRANSITIONS, a2a
+from relay_server.grants import OP_SCOPES
 from tests.proto.frame_strategies import CLIENT_FRAMES, RELAY_FRAMES
 from tests.proto.test_answers import EVENTS
 
@@ -100,7 +103,7 @@ def test_no_table_names_a_field_that_does_not_exist(kind: type[Frame]) -> None:
 
 ELSEWHERE: dict[type[msgspec.Struct], tuple[set[str], str]] = {
     StoredMessage: ({"deliveries", "work"}, "`message`"),
-    Task: ({"body", "result", "history"}, "`task`"),
+    Task: ({"body", "payload", "result", "history"}, "`task`"),
 }
 """What a list does not show of its items, and the section of the question that does."""
 
@@ -118,6 +121,7 @@ ELSEWHERE: dict[type[msgspec.Struct], tuple[set[str], str]] = {
         (Explanation, "`why`"),
         (Task, "`tasks`"),
         (TaskEvent, "`task`"),
+        (TokenInfo, "`tokens`"),
     ],
 )
 def test_each_item_of_a_list_is_spelled_out(kind: type[msgspec.Struct], title: str) -> None:
@@ -289,3 +293,13 @@ def test_each_test_that_the_guarantees_name_exists() -> None:
         path = DOCS.parent / file
         assert path.exists(), file
         assert re.search(rf"^(async )?def {name}\(", path.read_text(), re.MULTILINE) or not name, f"{file}::{name}"
+
+
+def test_each_op_stands_with_its_scope() -> None:
+    said = {
+        op: None if cells[0] == "none" else cells[0].strip("`")
+        for cells in rows_of("Tokens", "scope")
+        for op in re.findall(r"`(\w+)`", cells[1])
+    }
+    assert said == OP_SCOPES
+    assert set(re.findall(r"`([a-z]+:[a-z]+)`", section("Tokens"))) >= SCOPES
