@@ -2,13 +2,16 @@
 
 from typing import Final
 
+from relay_proto.errors import UnknownAgent
+
 from ..target import changes_address, work_targets
 from . import asks, queries
 from .alarms import note
 from .claims import release_all
-from .commands import ChangeAgent, EndSession, LeaveAgent, Prune, PutAgent
+from .commands import ChangeAgent, EndSession, LeaveAgent, Prune, PutAgent, RemoveAgent
 from .deliveries import NOT_DEALT_WITH
-from .outcomes import AgentPut, Done, Returned
+from .outcomes import AgentPut, Done, Removed, Returned
+from .pairs import leave_pair
 from .rows import to_json, will_json
 from .transaction import Transaction
 
@@ -89,6 +92,7 @@ def leave_agent(tx: Transaction, command: LeaveAgent) -> Returned:
         tx.execute(queries.drop_will, (command.agent,))
         tx.execute(queries.wait_no_more, (command.agent,))
         returned = release_all(tx, command.agent, command.epoch)
+        returned.pair = leave_pair(tx, command.agent, f"{command.agent} said bye")
     returned.owed = asks.all_owed_by(tx, command.agent)
     return returned
 
@@ -100,3 +104,23 @@ def end_session(tx: Transaction, command: EndSession) -> Done:
 def prune(tx: Transaction, command: Prune) -> Done:
     tx.executemany(queries.prune_agent, [(tx.now, agent, command.before_at) for agent in command.agents])
     return Done()
+
+
+def remove_agent(tx: Transaction, command: RemoveAgent) -> Removed:
+    agent = command.agent
+    found = tx.execute(queries.epoch_of, (agent,)).fetchone()
+    if found is None:
+        raise UnknownAgent(f"agent is {agent}; no agent of this name has registered")
+    tx.execute(queries.remove_agent, (tx.now, agent))
+    if command.pushed:
+        tx.executemany(queries.count_attempt, [(message, agent) for message in command.pushed])
+    tx.execute(queries.wait_no_more, (agent,))
+    back = release_all(tx, agent, found[0])
+    return Removed(
+        back.ended,
+        back.offers,
+        back.due_at,
+        back.moved,
+        asks.all_owed_by(tx, agent),
+        pair=leave_pair(tx, agent, f"{agent} was removed"),
+    )

@@ -3,7 +3,21 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from . import agents, asks, claims, deliveries, due, messages, reaper, tasks, work
+from . import (
+    agents,
+    asks,
+    callbacks,
+    claims,
+    deliveries,
+    due,
+    messages,
+    pairs,
+    reaper,
+    tasks,
+    tokens,
+    withdrawals,
+    work,
+)  # fmt: skip
 from . import interface as ask
 from .interface import Command, Outcome
 from .transaction import Transaction
@@ -14,10 +28,12 @@ APPLY: Final[dict[type[Command], Callable[[Transaction, Any], Outcome]]] = {
     ask.LeaveAgent: agents.leave_agent,
     ask.EndSession: agents.end_session,
     ask.Prune: agents.prune,
+    ask.RemoveAgent: agents.remove_agent,
     ask.PutMessage: messages.put_message,
     ask.AckMessages: deliveries.ack_messages,
     ask.NackMessage: deliveries.nack_message,
     ask.Refill: deliveries.refill,
+    ask.WithdrawMessage: withdrawals.withdraw_message,
     ask.OwedBy: asks.owed_by,
     ask.ForgiveAsk: asks.forgive,
     ask.ClaimNext: tasks.claim_next,
@@ -32,9 +48,18 @@ APPLY: Final[dict[type[Command], Callable[[Transaction, Any], Outcome]]] = {
     ask.CancelWork: tasks.cancel_work,
     ask.KickWork: tasks.kick_work,
     ask.ResolveWork: tasks.resolve_work,
+    ask.OpenPair: pairs.open_pair,
+    ask.SayInPair: pairs.say_in_pair,
+    ask.AcceptPair: pairs.accept_pair,
+    ask.EndPair: pairs.end_pair,
+    ask.LosePair: pairs.lose_pair,
+    **tokens.APPLY,
     ask.Ripen: due.ripen,
     ask.PassOn: due.pass_on,
     ask.Reap: reaper.reap,
+    ask.DueCallbacks: callbacks.due_callbacks,
+    ask.EndCallback: callbacks.end_callback,
+    ask.RetryCallback: callbacks.retry_callback,
 }
 
 APPLY_ALL: Final[dict[type[Command], Callable[[Transaction, Any], list[Outcome]]]] = {

@@ -49,7 +49,7 @@ class EndSession(Command):
 
 
 class PutMessage(Command):
-    """A send: `frame` from `sender`, for `recipients`, of whom `online` are connected. `size`: bytes of the body.
+    """A send: `frame` from `sender`, for `recipients`, of whom `online` are connected. `size`: of body and payload.
 
     `plain`: it has nothing but an envelope and a body, so what makes others special is not looked at. `refusal`: why it
     is refused, unless its key says that it was taken before. `measure`: recipients whose inbox may have no room for it
@@ -102,7 +102,8 @@ class NackMessage(Command):
 class Refill(Command):
     """The open, due deliveries of an agent: by priority, then the oldest behind message `after`. Reads only.
 
-    `ranked`: also look for what has another priority than the default. `holding`: what it has already.
+    `ranked`: also look for what has another priority than the default. `holding`: what it has already. `in_front`: what
+    it surfaced without being given it: that does not end by its time.
     """
 
     agent: str
@@ -111,6 +112,7 @@ class Refill(Command):
     count_max: int
     bytes_max: int
     ranked: bool = True
+    in_front: frozenset[int] = frozenset()
 
 
 class ClaimWork(Command):
@@ -287,6 +289,22 @@ class Prune(Command):
 
     agents: list[str]
     before_at: int
+
+
+class WithdrawMessage(Command):
+    """A message is taken back: what is open of it ends, and its work is canceled. `force`: another one says so."""
+
+    agent: str
+    message: int
+    reason: str | None
+    force: bool
+
+
+class RemoveAgent(Command):
+    """An agent leaves for good. `pushed`: deliveries that its session, which ends, was given and did not ack."""
+
+    agent: str
+    pushed: list[int]
 
 
 class Reap(Command):

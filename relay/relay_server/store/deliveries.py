@@ -119,7 +119,7 @@ def refill(tx: Transaction, command: Refill) -> Filled:
     filled = Filled([], False)
     over: list[int] = []
     size = 0
-    limit = len(command.holding) + command.count_max + 1
+    limit = len(command.holding) + len(command.in_front) + command.count_max + 1
     agent, now = command.agent, tx.now
     parts: list[tuple[str, tuple[Any, ...]]] = [(queries.refill, (agent, command.after, now, limit))]
     if command.ranked:
@@ -132,13 +132,14 @@ def refill(tx: Transaction, command: Refill) -> Filled:
             if columns[0] in command.holding:
                 continue
             if is_over:
-                over.append(columns[0])
+                if columns[0] not in command.in_front:
+                    over.append(columns[0])
                 continue
             if len(filled.deliveries) >= command.count_max or size >= command.bytes_max:
                 filled.more = True
                 break
             frame = delivery(tuple(columns), attempt)
-            size += len(frame.body)
+            size += len(frame.body) + len(frame.payload or "")
             filled.deliveries.append(frame)
         cursor.close()
         if filled.more:

@@ -14,6 +14,21 @@ store imports them from here.
 from collections.abc import Sequence
 from typing import Protocol
 
+from .callback_data import CallbackCounts as CallbackCounts
+from .callback_data import CallbackEnded as CallbackEnded
+from .callback_data import CallbackItem as CallbackItem
+from .callback_data import CallbackRetried as CallbackRetried
+from .callback_data import CallbacksCounted as CallbacksCounted
+from .callback_data import CallbacksDue as CallbacksDue
+from .callback_data import CallbacksFound as CallbacksFound
+from .callback_data import CallbacksPage as CallbacksPage
+from .callback_data import CallbackState as CallbackState
+from .callback_data import DueCallbacks as DueCallbacks
+from .callback_data import EndCallback as EndCallback
+from .callback_data import Job as Job
+from .callback_data import RetryCallback as RetryCallback
+from .callback_data import ThreadFound as ThreadFound
+from .callback_data import ThreadOfKey as ThreadOfKey
 from .commands import AckMessages as AckMessages
 from .commands import CancelWork as CancelWork
 from .commands import ChangeAgent as ChangeAgent
@@ -39,10 +54,12 @@ from .commands import PutMessage as PutMessage
 from .commands import Reap as Reap
 from .commands import Refill as Refill
 from .commands import ReleaseWork as ReleaseWork
+from .commands import RemoveAgent as RemoveAgent
 from .commands import RenewWork as RenewWork
 from .commands import ResolveWork as ResolveWork
 from .commands import ResumeWork as ResumeWork
 from .commands import Ripen as Ripen
+from .commands import WithdrawMessage as WithdrawMessage
 from .outcomes import Acked as Acked
 from .outcomes import AgentPut as AgentPut
 from .outcomes import Change as Change
@@ -62,11 +79,21 @@ from .outcomes import Outcome as Outcome
 from .outcomes import Owing as Owing
 from .outcomes import Parked as Parked
 from .outcomes import Reaped as Reaped
+from .outcomes import Removed as Removed
 from .outcomes import Renewed as Renewed
 from .outcomes import Returned as Returned
 from .outcomes import Ripened as Ripened
 from .outcomes import Unparked as Unparked
 from .outcomes import WorkClaimed as WorkClaimed
+from .pair_data import AcceptPair as AcceptPair
+from .pair_data import EndPair as EndPair
+from .pair_data import LosePair as LosePair
+from .pair_data import OnePair as OnePair
+from .pair_data import OpenPair as OpenPair
+from .pair_data import PairChanged as PairChanged
+from .pair_data import PairOpened as PairOpened
+from .pair_data import PairsPage as PairsPage
+from .pair_data import SayInPair as SayInPair
 from .questions import AgentFacts as AgentFacts
 from .questions import AgentsPage as AgentsPage
 from .questions import Answer as Answer
@@ -75,6 +102,7 @@ from .questions import DeliveryFacts as DeliveryFacts
 from .questions import EndedAsk as EndedAsk
 from .questions import FactsOfAgent as FactsOfAgent
 from .questions import FactsOfMessage as FactsOfMessage
+from .questions import Found as Found
 from .questions import HeldClaim as HeldClaim
 from .questions import InboxPage as InboxPage
 from .questions import MessageFacts as MessageFacts
@@ -85,11 +113,18 @@ from .questions import Owed as Owed
 from .questions import OwedList as OwedList
 from .questions import Page as Page
 from .questions import Question as Question
+from .questions import RecordPage as RecordPage
 from .questions import Snapshot as Snapshot
 from .questions import StoredAgent as StoredAgent
+from .questions import StoredToken as StoredToken
 from .questions import TaskPage as TaskPage
 from .questions import TasksPage as TasksPage
 from .questions import ThreadPage as ThreadPage
+from .token_data import PutToken as PutToken
+from .token_data import RevokeToken as RevokeToken
+from .token_data import TokenPut as TokenPut
+from .token_data import TokenRevoked as TokenRevoked
+from .token_data import TokensPage as TokensPage
 
 
 class StoreFailed(Exception):
@@ -119,6 +154,11 @@ class Store(Protocol):
 
     async def look_up(self, questions: Sequence[Question], now_ms: int) -> list[Answer]:
         """Answers, in order, as of some moment after every commit that had returned before the call."""
+        ...
+
+    @property
+    def newest(self) -> int:
+        """The id of the newest message that is on disk; 0: there never was one."""
         ...
 
     async def close(self) -> None:

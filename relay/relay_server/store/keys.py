@@ -26,16 +26,16 @@ def first_answer(tx: Transaction, command: PutMessage) -> MessagePut | None:
     if found is None:
         return None
     (message, thread, hops, recipients, online, sent_at, ttl_ms, delay_ms, reply_ms, target, body, subject, channel,
-     reply_to, intent, content_type, headers, claimable, priority, supersedes, caused_by, type, severity,
+     reply_to, intent, content_type, headers, claimable, priority, supersedes, caused_by, type, severity, payload,
      ) = found  # fmt: skip
     first = (
         target, body, subject, channel, reply_to, intent, content_type, bool(claimable), priority, supersedes,
-        caused_by, reply_ms, type, severity,
+        caused_by, reply_ms, type, severity, payload,
     )  # fmt: skip
     again = (
         frame.to, frame.body, frame.subject, frame.channel, frame.reply_to, frame.intent, frame.content_type,
         frame.claimable, frame.priority, frame.supersedes, frame.caused_by, after(0, frame.expect_reply_s),
-        frame.type, frame.severity,
+        frame.type, frame.severity, frame.payload,
     )  # fmt: skip
     first_headers, headers_again = orjson.loads(headers) if headers else {}, dict(frame.headers or {})
     # Who kept the message while the relay was away says so, and counts what is left of its times from when it leaves.

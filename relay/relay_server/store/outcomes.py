@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from relay_proto.errors import RelayError
-from relay_proto.frames import Deliver, OwedReply, Stage, State, StoredMessage
+from relay_proto.frames import Deliver, OwedReply, Pair, Stage, State, StoredMessage
 
 
 class Change(Struct):
@@ -224,6 +224,12 @@ class Returned(Decided):
     lost: list[Lost] = []
     message: int | None = None
     is_over: bool = False
+    pair: Pair | None = None
+    """The pair of an agent that leaves: it is over."""
+
+
+class Removed(Returned):
+    """An agent has left for good; what it held is offered to others."""
 
 
 class Lapsed(Struct):
@@ -264,22 +270,4 @@ class Reaped(Decided):
     count: int
 
 
-Outcome = (
-    RelayError
-    | AgentPut
-    | MessagePut
-    | NoRoom
-    | Acked
-    | Done
-    | Filled
-    | WorkClaimed
-    | NextClaimed
-    | Renewed
-    | Parked
-    | Fenced
-    | Completed
-    | Returned
-    | Ripened
-    | Owing
-    | Reaped
-)  # what committing one command can give
+Outcome = RelayError | Decided  # what committing one command can give

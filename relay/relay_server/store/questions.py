@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from relay_proto.errors import RelayError
-from relay_proto.frames import Agents, DeliveryState, OwedReply, StoredMessage, Task, Tasks, Will
+from relay_proto.frames import Agents, DeliveryState, OwedReply, Pair, StoredMessage, Task, Tasks, Will
 
 
 class Question(Struct):
@@ -85,6 +85,13 @@ class Page(Struct):
     next: int | None
 
 
+class RecordPage(Struct):
+    """A page of records that go out as they are."""
+
+    items: list[Any]
+    next: int | None
+
+
 class Owed(Struct):
     """`is_held`: something waits in the inbox of this name, whether it was ever seen or not."""
 
@@ -151,7 +158,14 @@ class AgentFacts(Struct):
     holding: list[tuple[int, int]]
 
 
-Answer = RelayError | Page | TaskPage | Task | StoredMessage | list[DeliveryState] | Owed | MessageFacts | AgentFacts
+class Found(Struct):
+    """Base of the answers that stand in files of their own."""
+
+
+Answer = (
+    RelayError | Page | TaskPage | RecordPage | Task | StoredMessage | Pair | list[DeliveryState] | Owed | MessageFacts
+    | AgentFacts | Found
+)  # fmt: skip
 
 
 # -- start -----------------------------------------------------------------------------------------------------------
@@ -171,6 +185,18 @@ class StoredAgent(Struct):
     last_seen_at: int
     pruned: bool = False
     will: Will | None = None
+    instance: str = ""
+
+
+class StoredToken(Struct):
+    """A token as the doorkeeper knows it. `ends_at`: ms since 1970, or None."""
+
+    number: int
+    digest: bytes
+    scopes: list[str]
+    agent: str | None
+    integration: str | None
+    ends_at: int | None
 
 
 class HeldClaim(Struct):
@@ -200,3 +226,5 @@ class Snapshot(Struct):
     claims: list[HeldClaim]
     due_at: int | None
     asks: list[OpenAsk] = []
+    pairs: list[Pair] = []
+    tokens: list[StoredToken] = []

@@ -13,6 +13,10 @@ from relay_proto.frames import DeliveryState, OwedReply, StoredMessage
 
 from . import queries
 from .asks import OWED_MAX
+from .callback_data import CallbackCounts, CallbacksPage, ThreadOfKey
+from .callbacks import callback_counts, callbacks_page, thread_of_key
+from .pair_data import OnePair, PairsPage
+from .pairs import one_pair, pairs_page
 from .questions import (
     AgentFacts,
     Answer,
@@ -35,6 +39,8 @@ from .questions import (
 from .refusals import no_such_message
 from .rows import delivery_state, owed_reply, stored_message, work_state
 from .task_reads import one_task, tasks_page
+from .token_data import TokensPage
+from .tokens import tokens_page
 
 INBOXES_MAX: Final = 12
 """Inboxes that are looked into to explain one message: more recipients than that are only counted."""
@@ -60,10 +66,22 @@ def answer(connection: sqlite3.Connection, question: Question) -> Answer:
             return tasks_page(connection, question)
         case OneTask():
             return one_task(connection, question.message) or _no_work(connection, question.message)
+        case PairsPage():
+            return pairs_page(connection, question)
+        case OnePair():
+            return one_pair(connection, question)
+        case TokensPage():
+            return tokens_page(connection, question)
         case FactsOfMessage():
             return _facts_of_message(connection, question.message)
         case FactsOfAgent():
             return _facts_of_agent(connection, question.agent)
+        case CallbacksPage():
+            return callbacks_page(connection, question)
+        case CallbackCounts():
+            return callback_counts(connection, question)
+        case ThreadOfKey():
+            return thread_of_key(connection, question)
         case _:
             raise AssertionError(f"no answer is written for {question!r}")
 

@@ -14,7 +14,10 @@ def reap(tx: Transaction, command: Reap) -> Reaped:
         queries.delete_deliveries,
         queries.delete_reports,
         queries.delete_dependencies,
+        queries.delete_callbacks,
         queries.delete_work,
+        queries.delete_pair_keys,
+        queries.delete_pair,
         queries.delete_message,
     ):
         tx.executemany(statement, gone)

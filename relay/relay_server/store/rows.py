@@ -34,28 +34,31 @@ def message_row(
 
 
 def _envelope(columns: tuple[Any, ...]) -> dict[str, Any]:
-    """What every form of a message has, of the twenty-one columns from `message` to `severity`."""
+    """What every form of a message has, of the twenty-three columns from `message` to `withdrawn_at`."""
     (message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
-     claimable, priority, expires_at, supersedes, caused_by, reply_by_at, type, severity) = columns  # fmt: skip
+     claimable, priority, expires_at, supersedes, caused_by, reply_by_at, type, severity, payload,
+     withdrawn_at) = columns  # fmt: skip
     return {
         "message": message, "sender": sender, "to": target, "body": body, "sent_at": sent_at, "thread": thread,
         "hops": hops, "subject": subject, "channel": channel, "reply_to": reply_to, "intent": intent,
         "content_type": content_type, "headers": orjson.loads(headers) if headers else None,
         "claimable": bool(claimable), "priority": priority, "expires_at": expires_at, "supersedes": supersedes,
         "caused_by": caused_by, "reply_by_at": reply_by_at, "type": type, "severity": severity,
+        "payload": payload, "withdrawn_at": withdrawn_at,
     }  # fmt: skip
 
 
 def delivery(columns: tuple[Any, ...], attempt: int) -> Deliver:
     """A message as it is delivered. Spelled out: an inbox that is read has thousands of them."""
     (message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
-     claimable, priority, expires_at, supersedes, caused_by, reply_by_at, type, severity) = columns  # fmt: skip
+     claimable, priority, expires_at, supersedes, caused_by, reply_by_at, type, severity, payload,
+     _) = columns  # fmt: skip
     return Deliver(
         message=message, sender=sender, to=target, body=body, sent_at=sent_at, attempt=attempt, thread=thread,
         hops=hops, subject=subject, channel=channel, reply_to=reply_to, intent=intent, content_type=content_type,
         headers=orjson.loads(headers) if headers else None, claimable=claimable == 1, priority=priority,
         expires_at=expires_at, supersedes=supersedes, caused_by=caused_by, reply_by_at=reply_by_at, type=type,
-        severity=severity,
+        severity=severity, payload=payload,
     )  # fmt: skip
 
 
@@ -96,11 +99,11 @@ def task(columns: tuple[Any, ...]) -> Task:
 
 
 def stored_agent(columns: tuple[Any, ...]) -> StoredAgent:
-    agent, label, tags, caps, channels, machine, meta, epoch, last_seen_at, pruned, will = columns
+    agent, label, tags, caps, channels, machine, meta, epoch, last_seen_at, pruned, will, instance = columns
     return StoredAgent(
         agent, label, orjson.loads(tags), orjson.loads(caps), orjson.loads(channels), machine,
         orjson.loads(meta) if meta else None, epoch, last_seen_at, bool(pruned),
-        msgspec.json.decode(will, type=Will) if will else None,
+        msgspec.json.decode(will, type=Will) if will else None, instance,
     )  # fmt: skip
 
 

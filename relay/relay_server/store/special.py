@@ -1,4 +1,4 @@
-"""Sends that ask for more than an envelope and a body: times, priorities, replies, one of many, tasks."""
+"""Sends that ask for more than an envelope and a body: times, priorities, replies, one of many, payloads, tasks."""
 
 from relay_proto import limits
 from relay_proto.errors import BadRequest
@@ -76,7 +76,7 @@ def put_special(tx: Transaction, command: PutMessage) -> Outcome:
         queries.put_special_message,
         (
             *row, frame.priority, times.expires_at, times.due_at, times.reply_by_at, times.offer_s, frame.supersedes,
-            frame.caused_by, frame.type, frame.severity,
+            frame.caused_by, frame.type, frame.severity, frame.payload,
         ),
     )  # fmt: skip
     tx.next_message = message + 1

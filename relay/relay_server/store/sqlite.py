@@ -12,7 +12,7 @@ Rules
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,12 +21,16 @@ import structlog
 
 from relay_proto.errors import Internal, RelayError, StorageFull, Unavailable
 
+from ..integrations import Listener
 from . import queries, reads
 from .applying import APPLY, APPLY_ALL, GROWING, runs
+from .callbacks import put_callbacks
 from .files import Ballast, FolderLock, prepare_file, prepare_folder
 from .interface import Answer, Command, HeldClaim, OpenAsk, Outcome, Question, Snapshot, StoreFailed, StoreRefused
+from .pairs import live_pairs
 from .rows import stored_agent
 from .schema import migrate
+from .tokens import tokens_kept
 from .transaction import Transaction
 
 log = structlog.get_logger("relay.store")
@@ -96,10 +100,14 @@ def _primary(error: Exception) -> int:
 
 
 class SQLiteStore:
-    """A Store in one folder: relay.db (with its -wal and -shm), relay.lock and ballast."""
+    """A Store in one folder: relay.db (with its -wal and -shm), relay.lock and ballast.
 
-    def __init__(self, folder: Path) -> None:
+    `listeners`: whose tasks get callbacks, by the sender of the tasks.
+    """
+
+    def __init__(self, folder: Path, listeners: Mapping[str, Listener] | None = None) -> None:
         self.folder = folder
+        self.listeners = listeners or {}
         self.path = folder / "relay.db"
         self._lock: FolderLock | None = None
         self._ballast = Ballast(folder)
@@ -167,7 +175,13 @@ class SQLiteStore:
             [HeldClaim(*columns) for columns in connection.execute(queries.held_claims)],
             connection.execute(queries.next_due).fetchone()[0],
             _open_asks(connection),
+            live_pairs(connection),
+            tokens_kept(connection),
         )
+
+    @property
+    def newest(self) -> int:
+        return self._next_message - 1
 
     async def close(self) -> None:
         await self._close_connections()
@@ -248,6 +262,8 @@ class SQLiteStore:
                     outcome.changes = transaction.changes
                 transaction.changes = []
             outcomes.append(outcome)
+        if self.listeners:
+            put_callbacks(transaction, outcomes, self.listeners)
         connection.execute("COMMIT")
         self._next_message = transaction.next_message
         return outcomes

@@ -70,7 +70,7 @@ def one_task(connection: sqlite3.Connection, message: int) -> Task | None:
     item = _task(connection, message)
     if item is None:
         return None
-    item.body, item.result, kept = connection.execute(queries.task_body, (message,)).fetchone()
+    item.body, item.result, kept, item.payload = connection.execute(queries.task_body, (message,)).fetchone()
     item.history = lines(kept)
     if not item.history or item.history[0].event != "submit":
         # It was ready at once, which is not written; or its beginning is among what is not kept, and then it is known.

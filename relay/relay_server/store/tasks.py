@@ -44,7 +44,7 @@ def cancel_work(tx: Transaction, command: CancelWork) -> Outcome:
         )
     if work.state == "canceled":
         return Done(message=message)
-    return _end(tx, message, agent, "cancel", command.reason, None)
+    return end_task(tx, message, agent, "cancel", command.reason, None)
 
 
 def resolve_work(tx: Transaction, command: ResolveWork) -> Outcome:
@@ -54,11 +54,22 @@ def resolve_work(tx: Transaction, command: ResolveWork) -> Outcome:
             f"dedupe_key is {command.dedupe_key!r}; no task of source {command.source!r} with this key is open",
             detail={"source": command.source, "dedupe_key": command.dedupe_key},
         )
-    return _end(tx, found[0], command.agent, "resolve", command.reason, command.result)
+    return end_task(tx, found[0], command.agent, "resolve", command.reason, command.result)
 
 
-def _end(tx: Transaction, message: int, agent: str, event: Event, reason: str | None, result: Any) -> Outcome:
-    """Whatever it is and whoever holds it: over. The holder is told, and it goes from every inbox."""
+def end_task(
+    tx: Transaction,
+    message: int,
+    agent: str,
+    event: Event,
+    reason: str | None,
+    result: Any,
+    said: str | None = None,
+) -> Outcome:
+    """Whatever it is and whoever holds it: over. The holder is told, and it goes from every inbox.
+
+    `said`: what is told of it; by default that it was canceled or resolved, by whom and why.
+    """
     before = state_of(tx, message)
     state: State = TRANSITIONS["ready", event]
     row = tx.execute(queries.end_work, (state, tx.now, reason, result, message, _FROM[event])).fetchone()
@@ -66,7 +77,7 @@ def _end(tx: Transaction, message: int, agent: str, event: Event, reason: str | 
         return why_not_now(message, event, before.state)
     fence, sender, marks = row
     note(tx, message, event, state, sender, agent, fence or None, reason)
-    said = f"{'resolved' if event == 'resolve' else 'canceled'} by {agent}{f': {reason}' if reason else ''}"
+    said = said or f"{'resolved' if event == 'resolve' else 'canceled'} by {agent}{f': {reason}' if reason else ''}"
     over = [one for (one,) in tx.execute(queries.withdraw, (tx.now, said, message)).fetchall()]
     if sender == agent:
         asks.withdraw(tx, message)

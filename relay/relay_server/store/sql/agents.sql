@@ -37,6 +37,14 @@ UPDATE agents SET will = NULL WHERE agent = ?;
 -- name: prune_agent
 UPDATE agents SET pruned_at = ? WHERE agent = ? AND pruned_at IS NULL AND last_seen_at <= ?;
 
+-- name: epoch_of
+-- The epoch of an agent that registered once.
+SELECT epoch FROM agents WHERE agent = ? AND epoch > 0;
+
+-- name: remove_agent
+-- It leaves for good: as if it had been away for too long.
+UPDATE agents SET pruned_at = ?1, last_seen_at = ?1, will = NULL WHERE agent = ?2;
+
 -- name: expire_surfaced
 -- What stood in front of an earlier instance and was over before this one came is not shown to it.
 UPDATE deliveries SET stage = 'expired', at = ?1, due_at = NULL, reason = 'surfaced, and not dealt with in its time'
@@ -54,7 +62,8 @@ UPDATE deliveries SET attempt = attempt + 1 WHERE message = ? AND agent = ? AND 
 -- also to one from whom it was passed on.
 INSERT INTO deliveries (message, agent, stage, at, attempt, size, rank, expires_at, offer_at)
 SELECT w.message, ?1, CASE w.state WHEN 'ready' THEN 'queued' ELSE 'superseded' END, ?2,
-       CASE w.state WHEN 'delayed' THEN 0 ELSE 1 END, length(CAST(m.body AS BLOB)), 9 - coalesce(m.priority, 4),
+       CASE w.state WHEN 'delayed' THEN 0 ELSE 1 END, length(CAST(m.body AS BLOB))
+       + coalesce(length(CAST(m.payload AS BLOB)), 0), 9 - coalesce(m.priority, 4),
        m.expires_at, ?2 + CAST(m.offer_s * 1000 AS INTEGER)
 FROM work AS w INDEXED BY work_open CROSS JOIN messages AS m ON m.message = w.message
 WHERE w.is_listed IS NOT NULL AND w.state <> 'buried'
@@ -75,5 +84,5 @@ ON CONFLICT (message, agent) DO UPDATE SET
 RETURNING message, rank, expires_at, offer_at;
 
 -- name: all_agents
-SELECT agent, label, tags, caps, channels, machine, meta, epoch, last_seen_at, pruned_at IS NOT NULL, will
+SELECT agent, label, tags, caps, channels, machine, meta, epoch, last_seen_at, pruned_at IS NOT NULL, will, instance
 FROM agents ORDER BY agent;

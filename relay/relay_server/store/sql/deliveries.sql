@@ -69,7 +69,7 @@ WHERE message = ? AND agent = ? AND stage IN ('queued', 'surfaced');
 -- by an earlier session, and its time is over.
 SELECT d.attempt, d.expires_at <= ?3, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops, m.subject, m.channel,
        m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at, m.supersedes, m.caused_by,
-       m.reply_by_at, m.type, m.severity
+       m.reply_by_at, m.type, m.severity, m.payload, m.withdrawn_at
 FROM deliveries AS d INDEXED BY deliveries_open CROSS JOIN messages AS m ON m.message = d.message
 WHERE d.agent = ?1 AND d.message > ?2 AND d.stage IN ('queued', 'surfaced') AND (d.due_at IS NULL OR d.due_at <= ?3)
   AND (d.expires_at IS NULL OR d.expires_at > ?3 OR d.stage = 'surfaced') AND d.rank = 5
@@ -80,7 +80,7 @@ LIMIT ?4;
 -- The part of it with another priority than the default, between two ranks.
 SELECT d.attempt, d.expires_at <= ?4, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops, m.subject, m.channel,
        m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at, m.supersedes, m.caused_by,
-       m.reply_by_at, m.type, m.severity
+       m.reply_by_at, m.type, m.severity, m.payload, m.withdrawn_at
 FROM ranked AS r CROSS JOIN deliveries AS d ON d.message = r.message AND d.agent = r.agent
 CROSS JOIN messages AS m ON m.message = r.message
 WHERE r.agent = ?1 AND r.rank BETWEEN ?2 AND ?3 AND d.stage IN ('queued', 'surfaced')
@@ -111,7 +111,7 @@ SELECT agent, rank, message FROM deliveries WHERE message = ? AND rank <> 5 AND 
 -- name: inbox_open
 SELECT d.stage, d.at, d.attempt, d.reason, CASE d.stage WHEN 'queued' THEN d.due_at END, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops,
        m.subject, m.channel, m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at,
-       m.supersedes, m.caused_by, m.reply_by_at, m.type, m.severity
+       m.supersedes, m.caused_by, m.reply_by_at, m.type, m.severity, m.payload, m.withdrawn_at
 FROM deliveries AS d INDEXED BY deliveries_open CROSS JOIN messages AS m ON m.message = d.message
 WHERE d.agent = ? AND d.stage IN ('queued', 'surfaced') AND d.message > ? AND (?3 IS NULL OR m.channel = ?3)
 ORDER BY d.message;
@@ -119,7 +119,7 @@ ORDER BY d.message;
 -- name: inbox_all
 SELECT d.stage, d.at, d.attempt, d.reason, CASE d.stage WHEN 'queued' THEN d.due_at END, m.message, m.sender, m.target, m.body, m.sent_at, m.thread, m.hops,
        m.subject, m.channel, m.reply_to, m.intent, m.content_type, m.headers, m.claimable, m.priority, m.expires_at,
-       m.supersedes, m.caused_by, m.reply_by_at, m.type, m.severity
+       m.supersedes, m.caused_by, m.reply_by_at, m.type, m.severity, m.payload, m.withdrawn_at
 FROM deliveries AS d JOIN messages AS m ON m.message = d.message
 WHERE d.agent = ? AND d.message > ? AND (?3 IS NULL OR m.channel = ?3)
 ORDER BY d.message;

@@ -22,14 +22,14 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: put_special_message
 INSERT INTO messages (message, sender, target, body, sent_at, thread, hops, recipients, online, claimable,
                       subject, channel, reply_to, intent, content_type, headers, key, priority, expires_at, due_at,
-                      reply_by_at, offer_s, supersedes, caused_by, type, severity)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                      reply_by_at, offer_s, supersedes, caused_by, type, severity, payload)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: message_by_key
 -- The message that a key already made, to answer again or to refuse.
 SELECT message, thread, hops, recipients, online, sent_at, expires_at - sent_at, due_at - sent_at,
        reply_by_at - sent_at, target, body, subject, channel, reply_to, intent, content_type, headers, claimable,
-       priority, supersedes, caused_by, type, severity
+       priority, supersedes, caused_by, type, severity, payload
 FROM messages WHERE sender = ? AND key = ?;
 
 -- name: parent
@@ -96,16 +96,16 @@ SELECT sender FROM messages WHERE message = ?;
 
 -- name: message_row
 SELECT message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
-       claimable, priority, expires_at, supersedes, caused_by, reply_by_at, type, severity
+       claimable, priority, expires_at, supersedes, caused_by, reply_by_at, type, severity, payload, withdrawn_at
 FROM messages WHERE message = ?;
 
 -- name: thread_page
 SELECT message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
-       claimable, priority, expires_at, supersedes, caused_by, reply_by_at, type, severity
+       claimable, priority, expires_at, supersedes, caused_by, reply_by_at, type, severity, payload, withdrawn_at
 FROM messages WHERE message = ?1 AND message > ?2
 UNION ALL
 SELECT message, sender, target, body, sent_at, thread, hops, subject, channel, reply_to, intent, content_type, headers,
-       claimable, priority, expires_at, supersedes, caused_by, reply_by_at, type, severity
+       claimable, priority, expires_at, supersedes, caused_by, reply_by_at, type, severity, payload, withdrawn_at
 FROM messages INDEXED BY messages_thread WHERE thread = ?1 AND thread <> message AND message > ?2
 ORDER BY message;
 
@@ -123,6 +123,14 @@ SELECT 1 FROM messages WHERE message = ?;
 -- When a message expires, how long an offer of it to one of many lasts; what replaced it while it was held, by whom.
 SELECT m.expires_at, m.offer_s, w.superseded_by, w.holder FROM messages AS m LEFT JOIN work AS w ON w.message = m.message
 WHERE m.message = ?;
+
+-- name: whose
+-- Who sent a message, and when it was withdrawn, if it was.
+SELECT sender, withdrawn_at FROM messages WHERE message = ?;
+
+-- name: withdraw_message
+-- Its sender took it back: it stays in the ledger, and goes to nobody.
+UPDATE messages SET withdrawn_at = ? WHERE message = ?;
 
 -- name: target_of
 SELECT target, sender FROM messages WHERE message = ?;

@@ -118,7 +118,7 @@ FROM work AS w CROSS JOIN messages AS m ON m.message = w.message
 WHERE w.message = ?;
 
 -- name: task_body
-SELECT m.body, w.result, w.history FROM work AS w CROSS JOIN messages AS m ON m.message = w.message WHERE w.message = ?;
+SELECT m.body, w.result, w.history, m.payload FROM work AS w CROSS JOIN messages AS m ON m.message = w.message WHERE w.message = ?;
 
 -- name: delete_reports
 DELETE FROM reports WHERE message = ?;

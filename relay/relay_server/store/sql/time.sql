@@ -80,6 +80,8 @@ SELECT message, sent_at < ?2 AND NOT EXISTS (
     WHERE w.message = m.message AND (w.is_listed AND w.state <> 'buried' OR w.changed_at >= ?2)
 ) AND NOT EXISTS (
     SELECT 1 FROM asks AS a WHERE a.message = m.message AND (a.state IN ('open', 'overdue') OR a.reply_by_at >= ?2)
+) AND NOT EXISTS (
+    SELECT 1 FROM pairs AS p WHERE p.pair = m.message AND (p.is_live OR p.changed_at >= ?2)
 ), sent_at >= ?2
 FROM messages AS m WHERE message > ?1 ORDER BY message LIMIT ?3;
 
