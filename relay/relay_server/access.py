@@ -7,11 +7,19 @@ agents send no Origin. So: Host must be one of ours, and an Origin, if there is 
 """
 
 import hashlib
-import hmac
+import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+
+
+TOKEN_HEADERS: Final = ("X-Agent-Relay-Token", "X-Bus-Token")
+"""What stands for `Authorization: Bearer`, for clients of other relays."""
+TOKEN_PARAMETERS: Final = frozenset({"token", "access_token", "x-bus-token", "x-agent-relay-token"})
+
+
+_ESCAPE: Final = re.compile("%([0-9A-Fa-f]{2})")
 
 
 def is_loopback(host: str) -> bool:
@@ -21,14 +29,7 @@ def is_loopback(host: str) -> bool:
 
 def token_digest(token: str) -> bytes:
     """What is kept of a token: its SHA-256. The token itself is never stored or logged."""
-    return hashlib.sha256(token.encode()).digest()
-
-
-def token_matches(given: str | None, digest: bytes | None) -> bool:
-    """True when no token is asked for, or the given one is it. Takes the same time wherever they differ."""
-    if digest is None:
-        return True
-    return given is not None and hmac.compare_digest(hashlib.sha256(given.encode(errors="replace")).digest(), digest)
+    return hashlib.sha256(token.encode(errors="replace")).digest()
 
 
 def bearer(authorization: str | None) -> str | None:
@@ -37,6 +38,27 @@ def bearer(authorization: str | None) -> str | None:
         return None
     scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def token_given(authorization: Sequence[str], others: Sequence[str]) -> str | None:
+    """The token of a request: of `Authorization: Bearer`, or of the headers that stand for it; None: there is none.
+
+    `others`: what X-Agent-Relay-Token and X-Bus-Token hold. An Authorization that is no bearer's is some proxy's, and
+    no token. Raises ValueError when Authorization stands twice, or two tokens differ; the text names none of them.
+    """
+    if len(authorization) > 1:
+        raise ValueError("Authorization stands twice")
+    given = {bearer(value) for value in authorization} | {value.strip() or None for value in others}
+    given.discard(None)
+    if len(given) > 1:
+        raise ValueError("the headers hold two tokens that differ; send one")
+    return given.pop() if given else None
+
+
+def names_token(query: str) -> bool:
+    """Whether a URL's query has a token in it. URLs end up in logs and histories, so one there is never looked at."""
+    names = {_ESCAPE.sub(_unescape, pair.partition("=")[0]).lower() for pair in query.split("&")}
+    return not names.isdisjoint(TOKEN_PARAMETERS)
 
 
 def host_allowed(host: str | None, allowed: Collection[str]) -> bool:
@@ -65,6 +87,10 @@ def why_not_let_in(
     if not origin_allowed(origins[0] if origins else None, allowed_origins):
         return 403, "this Origin may not connect (--allow-origin)"
     return None
+
+
+def _unescape(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16))
 
 
 def _without_port(host: str) -> str:

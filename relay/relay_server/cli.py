@@ -17,6 +17,7 @@ from relay_proto import limits
 
 from .config import Config, ConfigError
 from .exits import EXIT_STORE
+from .integrations import Integration, IntegrationError, read_integrations
 from .quota import Limits
 from .quota_options import quota_options
 from .store.interface import StoreFailed, StoreRefused
@@ -45,6 +46,12 @@ from .store.interface import StoreFailed, StoreRefused
     envvar="RELAY_TOKEN",
     help="Ask every client for this token, 16 to 512 characters (better set as RELAY_TOKEN: options show in ps).",
 )
+@click.option(
+    "--ask-token",
+    is_flag=True,
+    envvar="RELAY_ASK_TOKEN",
+    help="Ask every client for a token; `relay token create` makes them.",
+)
 @click.option("--allow-unauth", is_flag=True, envvar="RELAY_ALLOW_UNAUTH", help="Serve other machines without a token.")
 @click.option("--allow-host", multiple=True, envvar="RELAY_ALLOW_HOSTS", help="A host name this relay answers to.")
 @click.option("--allow-origin", multiple=True, envvar="RELAY_ALLOW_ORIGINS", help="An origin of web pages let in.")
@@ -64,6 +71,19 @@ from .store.interface import StoreFailed, StoreRefused
     envvar="RELAY_PING_INTERVAL",
     help="Seconds of silence before a ping; twice that before a silent peer is cut.",
 )
+@click.option(
+    "--pair-grace",
+    default=limits.PAIR_GRACE_S,
+    show_default=True,
+    type=click.FloatRange(0.05, 86400),
+    envvar="RELAY_PAIR_GRACE",
+    help="Seconds one of a pair may not be heard of before the pair ends.",
+)
+@click.option(
+    "--integrations",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON file with the integrations; the variable RELAY_INTEGRATIONS may hold the same JSON.",
+)
 @quota_options
 @click.option("--log-json", is_flag=True, envvar="RELAY_LOG_JSON", help="Log lines as JSON.")
 def serve(
@@ -71,11 +91,14 @@ def serve(
     port: int,
     data: Path,
     token: str | None,
+    ask_token: bool,
     allow_unauth: bool,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
     register_timeout: float,
     ping_interval: float,
+    pair_grace: float,
+    integrations: Path | None,
     quotas: Limits,
     log_json: bool,
 ) -> None:
@@ -89,6 +112,7 @@ def serve(
             port=port,
             data=data,
             token=token,
+            ask_token=ask_token,
             allow_unauth=allow_unauth,
             allow_hosts=allow_host,
             allow_origins=allow_origin,
@@ -96,9 +120,11 @@ def serve(
             handshake_s=limits.HANDSHAKE_S,
             ping_s=ping_interval,
             pong_s=ping_interval,
+            pair_grace_s=pair_grace,
             quotas=quotas,
+            integrations=_integrations(integrations),
         )
-    except ConfigError as exc:
+    except (ConfigError, IntegrationError) as exc:
         raise click.UsageError(str(exc)) from None
     configure_log(log_json)
     status = run_daemon(config)
@@ -109,11 +135,26 @@ def serve(
     sys.exit(status)
 
 
+def _integrations(file: Path | None) -> tuple[Integration, ...]:
+    """Those of the file, and those of the environment. Raises IntegrationError."""
+    found: tuple[Integration, ...] = ()
+    if file is not None:
+        try:
+            found = read_integrations(file.read_bytes(), str(file))
+        except OSError as exc:
+            raise IntegrationError(f"{file} can't be read: {exc.strerror}") from None
+    if text := os.environ.get("RELAY_INTEGRATIONS"):
+        found += read_integrations(text, "RELAY_INTEGRATIONS")
+    return found
+
+
 def configure_log(as_json: bool) -> None:
     """Log lines to stderr: key=value for people, JSON for machines."""
-    renderer: Any = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
+    renderer: Any = structlog.processors.JSONRenderer()
+    if not as_json:
+        # Where rich is installed, the default would write the locals of each function: bodies and tokens among them.
+        plain = structlog.dev.plain_traceback
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

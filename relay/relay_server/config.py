@@ -6,6 +6,7 @@ from pathlib import Path
 from relay_proto import limits
 
 from .access import LOOPBACK_HOSTS, is_loopback
+from .integrations import Integration, IntegrationError, check_all
 from .quota import Limits
 
 
@@ -22,6 +23,8 @@ class Config:
     """0 takes a free one; the log line says which."""
     data: Path = field(default_factory=lambda: Path("data"))
     token: str | None = None
+    ask_token: bool = False
+    """Ask every client for a token: one that was made by `relay token create`, or `token`."""
     allow_unauth: bool = False
     """Serve other machines without a token. Whoever can reach the port can then read and send everything."""
     allow_hosts: tuple[str, ...] = ()
@@ -29,6 +32,10 @@ class Config:
     allow_origins: tuple[str, ...] = ()
     """Origins of web pages that may connect (https://dash.example); * for any."""
     quotas: Limits = field(default_factory=Limits)
+    integrations: tuple[Integration, ...] = ()
+    """Outside systems that report events, and where they are called back."""
+    pair_grace_s: float = limits.PAIR_GRACE_S
+    """How long one of a pair may not be heard of before the pair is over."""
     register_s: float = limits.REGISTER_S
     handshake_s: float = limits.HANDSHAKE_S
     ping_s: float = 20.0
@@ -41,6 +48,10 @@ class Config:
     """How long a stop may take to say goodbye; what is not gone then is cut."""
 
     def __post_init__(self) -> None:
+        try:
+            check_all(self.integrations, "integrations", (self.token,))
+        except IntegrationError as exc:
+            raise ConfigError(str(exc)) from None
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port is {self.port}; it must be 0 to 65535")
         if self.token is not None and not 16 <= len(self.token) <= limits.TOKEN_CHARS_MAX:
@@ -48,10 +59,11 @@ class Config:
                 f"the token has {len(self.token)} characters; it must have 16 to {limits.TOKEN_CHARS_MAX} "
                 "(python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes one)"
             )
-        if not is_loopback(self.host) and self.token is None and not self.allow_unauth:
+        if not (is_loopback(self.host) or self.token is not None or self.ask_token or self.allow_unauth):
             raise ConfigError(
                 f"host is {self.host}, which other machines can reach, and there is no token: "
-                "set --token (or RELAY_TOKEN), bind 127.0.0.1, or say --allow-unauth if everyone may come in"
+                "set --token (or RELAY_TOKEN), say --ask-token if tokens were made before, bind 127.0.0.1, "
+                "or say --allow-unauth if everyone may come in"
             )
 
     @property

@@ -11,6 +11,8 @@ handshake (cut). No task and no queue per connection: what is slow is paused, no
 import asyncio
 import http
 import logging
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from websockets.datastructures import Headers
@@ -23,9 +25,10 @@ from websockets.typing import Subprotocol
 
 from relay_proto import limits
 from relay_proto.codec import batches, decode_client_batch
-from relay_proto.errors import BadFrame, CloseCode, NotRegistered, TooLarge
+from relay_proto.errors import BadFrame, CloseCode, NotRegistered, RateLimited, TooLarge, Unauthorized
 
-from .access import bearer, token_matches, why_not_let_in
+from .access import TOKEN_HEADERS, names_token, token_given, why_not_let_in
+from .grants import NOBODY, Grant
 from .session import Session
 
 if TYPE_CHECKING:
@@ -36,11 +39,21 @@ WRITE_BYTES_HIGH: Final = 256 * 1024
 WRITE_BYTES_MAX: Final = 8 * 1024 * 1024
 """Unwritten output at which the connection is cut: a few of the largest pages."""
 PATH: Final = "/ws"
+CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="relay"'}
 
 _log = logging.getLogger("relay.websocket")
 _log.setLevel(logging.ERROR)  # the library narrates each connection at INFO; operators have our own lines
 _NO_HEADERS: Final = Headers()
 _SUBPROTOCOLS: Final = [Subprotocol(limits.SUBPROTOCOL)]
+
+
+class HandshakeRefused(Exception):
+    """A handshake that is refused with this HTTP status and these headers; the text goes into its body."""
+
+    def __init__(self, status: http.HTTPStatus, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}
 
 
 class _Protocol(ServerProtocol):
@@ -146,24 +159,53 @@ class WebSocket(asyncio.Protocol):
         refusal = why_not_let_in(headers.get_all("Host"), headers.get_all("Origin"), config.hosts, config.origins)
         if refusal is not None:
             response = protocol.reject(refusal[0], f"{refusal[1]}\n")
-        elif len(headers.get_all("Authorization")) > 1:
-            response = protocol.reject(http.HTTPStatus.BAD_REQUEST, "Authorization stands twice\n")
         elif request.path.partition("?")[0] != PATH:
             response = protocol.reject(http.HTTPStatus.NOT_FOUND, f"The WebSocket is at {PATH}.\n")
         elif self.relay.stopping:
             response = protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, "The relay is stopping.\n")
         else:
-            response = protocol.accept(request)
+            try:
+                grant = self._admit(request)
+            except HandshakeRefused as refused:
+                response = protocol.reject(refused.status, f"{refused}\n")
+                response.headers.update(refused.headers)
+            else:
+                response = protocol.accept(request)
         protocol.send_response(response)
+        request.headers = _NO_HEADERS  # the library's parser holds the request as long as the connection lives
         if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
             self._closing_at = self._heard_at
             return
-        authorised = token_matches(bearer(headers.get("Authorization")), self.relay.token_digest)
-        request.headers = _NO_HEADERS  # the library's parser holds the request as long as the connection lives
-        self.session = Session(self.relay.next_session_name(), self, authorised)
+        self.session = Session(self.relay.next_session_name(), self, grant, self._address())
         self.relay.websockets.add(self)
         first_s = min(config.register_s, config.ping_s)
         self.relay.deadlines.add(self.opened_at + first_s, WebSocket._on_deadline, self)
+
+    def _admit(self, request: Request) -> Grant:
+        """What the token of the handshake gives."""
+        headers, doorkeeper = request.headers, self.relay.doorkeeper
+        if names_token(request.path.partition("?")[2]):
+            raise HandshakeRefused(
+                http.HTTPStatus.BAD_REQUEST, "a token in a URL is not looked at; send it in a header"
+            )
+        others = [value for name in TOKEN_HEADERS for value in headers.get_all(name)]
+        try:
+            token = token_given(headers.get_all("Authorization"), others)
+        except ValueError as error:
+            raise HandshakeRefused(http.HTTPStatus.BAD_REQUEST, str(error)) from None
+        if token is None and doorkeeper.asks:
+            return NOBODY  # the register may bring one
+        try:
+            return doorkeeper.admit(token, self._address(), self._heard_at)
+        except RateLimited as error:
+            wait = {"Retry-After": str(math.ceil(error.retry_after_s or 1.0))}
+            raise HandshakeRefused(http.HTTPStatus.TOO_MANY_REQUESTS, error.message, wait) from None
+        except Unauthorized as error:
+            raise HandshakeRefused(http.HTTPStatus.UNAUTHORIZED, error.message, CHALLENGE) from None
+
+    def _address(self) -> str:
+        peer = self._transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
 
     # -- messages in -------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,18 @@
 """access.py: tokens, hosts, origins."""
 
+import hashlib
+
 import pytest
 
-from relay_server.access import bearer, host_allowed, is_loopback, origin_allowed, token_digest, token_matches
+from relay_server.access import (
+    bearer,
+    host_allowed,
+    is_loopback,
+    names_token,
+    origin_allowed,
+    token_digest,
+    token_given,
+)
 
 HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]", "relay.example"})
 
@@ -33,14 +43,51 @@ def test_a_web_page_is_let_in_only_from_the_list(origin: str | None, allowed: bo
     assert origin_allowed(origin, {"https://dash.example"}) is allowed
 
 
-def test_a_token_matches_itself_only() -> None:
-    digest = token_digest("s3cret-s3cret-s3cret")
-    assert token_matches("s3cret-s3cret-s3cret", digest)
-    assert not token_matches("s3cret-s3cret-s3creT", digest)
-    assert not token_matches("", digest)
-    assert not token_matches(None, digest)
-    assert not token_matches("\udcff", digest)
-    assert token_matches(None, None)
+def test_what_is_kept_of_a_token_is_its_sha_256() -> None:
+    assert token_digest("s3cret") == hashlib.sha256(b"s3cret").digest()
+    assert token_digest("\udcff") != token_digest("s3cret"), "what no encoding knows is a token that nobody has"
+
+
+@pytest.mark.parametrize(
+    ("authorization", "others", "token"),
+    [
+        ([], [], None),
+        (["Bearer abc"], [], "abc"),
+        ([], ["abc"], "abc"),
+        (["Bearer abc"], ["abc", " abc "], "abc"),
+        (["Basic dXNlcg=="], [], None),
+        (["Basic dXNlcg=="], ["abc"], "abc"),
+        (["Bearer "], [""], None),
+    ],
+)
+def test_a_token_stands_in_one_of_three_headers(authorization: list[str], others: list[str], token: str | None) -> None:
+    assert token_given(authorization, others) == token
+
+
+@pytest.mark.parametrize(
+    ("authorization", "others"),
+    [(["Bearer abc", "Bearer abc"], []), (["Bearer abc"], ["xyz"]), ([], ["abc", "xyz"])],
+)
+def test_two_tokens_are_none(authorization: list[str], others: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"Authorization stands twice|two tokens that differ") as caught:
+        token_given(authorization, others)
+    assert "abc" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("", False),
+        ("for=ada&limit=3", False),
+        ("token=abc", True),
+        ("for=ada&TOKEN=abc", True),
+        ("access_token=", True),
+        ("x=token", False),
+        ("to%6Ben=abc", True),
+    ],
+)
+def test_a_token_in_a_url_is_seen(query: str, named: bool) -> None:
+    assert names_token(query) is named
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ def test_another_address_than_loopback_needs_a_token() -> None:
     with pytest.raises(ConfigError, match=r"host is 0\.0\.0\.0.*--token"):
         Config(host="0.0.0.0")
     Config(host="0.0.0.0", token="x" * 32)
+    Config(host="0.0.0.0", ask_token=True)
     Config(host="0.0.0.0", allow_unauth=True)
 
 
