@@ -13,7 +13,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -28,6 +28,9 @@ WORKLOADS: Final = {
     "end-to-end": "end to end, acked",
 }
 """Each workload's name on the command line and in the results, and its title in the table."""
+
+
+Result = TypeVar("Result")
 
 
 class Round(msgspec.Struct, omit_defaults=True):
@@ -165,7 +168,7 @@ class _Flow:
         await self._link.confirm()
 
 
-def run_on_loop(work: Callable[[], Coroutine[Any, Any, Round]], use_uvloop: bool) -> Round:
+def run_on_loop(work: Callable[[], Coroutine[Any, Any, Result]], use_uvloop: bool) -> Result:
     """Runs `work` on uvloop, or on asyncio's own loop where uvloop is not installed."""
     if use_uvloop:
         import uvloop
