@@ -7,7 +7,7 @@ from relay_proto import limits
 from relay_proto.codec import encode_frame
 from relay_proto.errors import RelayError, TooLarge
 
-from . import news
+from . import calling, news
 from .asking import PAGE_BYTES_MAX
 from .broker import Broker
 from .listing import agents_page
@@ -20,6 +20,9 @@ from .why import explain_agent, explain_message
 def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[ask.Answer], now: float) -> None:
     """Say what was looked up, with what only memory knows: what is pushed, and how long leases have left."""
     for question, found in zip(questions, answers, strict=True):
+        if isinstance(question, calling.QUESTIONS):
+            question.origin.settle(found)
+            continue
         session: Session = question.origin
         if session.lost:
             continue
@@ -57,11 +60,16 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
                 for task in found.items:
                     task.lease_left_s = _left_s(broker, task.message, now)
                 frame = wire.Ok(re=question.re, items=found.items, next=found.next, counts=found.counts)
+            case ask.RecordPage():
+                frame = wire.Ok(re=question.re, items=found.items, next=found.next)
+            case wire.Pair():
+                frame = wire.Ok(re=question.re, item=found)
             case wire.Task():
                 found.lease_left_s = _left_s(broker, found.message, now)
                 frame = wire.Ok(re=question.re, item=found)
             case _:
                 assert isinstance(question, ask.DeliveriesOf)
+                assert isinstance(found, list)
                 _mark_pushed(broker, question.message, found)
                 frame = wire.Ok(re=question.re, deliveries=found)
         _answer(broker, session, frame)
@@ -82,6 +90,8 @@ def _mistyped(broker: Broker, question: ask.Question, found: ask.Answer) -> str 
             is_empty = not (found.items or found.is_held)
         case ask.FactsOfAgent(), ask.AgentFacts():
             is_empty = not found.pending
+        case ask.PairsPage(), ask.RecordPage():
+            is_empty = question.agent is not None and question.after == 0 and not found.items
         case _:
             return None
     return question.agent if is_empty and question.agent not in broker.directory.agents else None

@@ -11,18 +11,21 @@ There is no I/O and no clock here: `now` is an argument, monotonic seconds.
 
 import functools
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from relay_proto import frames as wire
 from relay_proto import limits
 from relay_proto.codec import Refusal
-from relay_proto.errors import BadRequest, CloseCode, Forbidden, NotRegistered, RelayError, Unauthorized
+from relay_proto.errors import BadRequest, CloseCode, Forbidden, NotRegistered, RelayError
 from relay_proto.version import __version__
 
-from . import asking, telling, working
-from .access import token_matches
+from . import asking, granting, pairing, telling, working
+from .arrivals import Arrivals
 from .deadlines import Deadlines
 from .directory import COMPARISONS_MAX, Directory
+from .doorkeeper import Doorkeeper
+from .feed import Feed
+from .grants import why_not
 from .housekeeping import heard_again, start
 from .leases import Lease, Leases
 from .quota import Limits, Rates, Rooms
@@ -31,14 +34,19 @@ from .session import REFILL_BYTES_MAX, Session
 from .store import interface as ask
 from .waits import Waits
 
+if TYPE_CHECKING:
+    from .calling import Courier
+
 WAKE_S_MAX: Final = 60.0
 """The longest sleep until something is due: after a jump of the wall clock it is late by no more than this."""
 VISITOR_FRAMES: Final = frozenset(
     {
         wire.Send, wire.Submit, wire.Agents, wire.Inbox, wire.GetMessage, wire.Thread, wire.Owed, wire.Forgive,
         wire.Why, wire.Receipts, wire.Tasks, wire.GetTask, wire.Subscribe, wire.Unsubscribe, wire.Bye, wire.Heartbeat,
-        wire.Register,
+        wire.Register, wire.Ack, wire.Nack, wire.Update, wire.Withdraw, wire.Remove,
+        *granting.HANDLERS,
         *working.COMMANDS,
+        *pairing.HANDLERS,
     }
 )  # fmt: skip
 """What a visit may say. A claim is its agent's: a shell command of an agent works in its name, and the agent's own
@@ -49,9 +57,12 @@ SERVER: Final = wire.ServerInfo(name="relay", version=__version__, protocol=limi
 class Broker:
     """All sessions, the directory, and the commands of the next turn."""
 
-    def __init__(self, deadlines: Deadlines, token_digest: bytes | None = None, quotas: Limits | None = None) -> None:
+    def __init__(
+        self, deadlines: Deadlines, doorkeeper: Doorkeeper | None = None, quotas: Limits | None = None
+    ) -> None:
         self.directory = Directory()
         self.deadlines = deadlines
+        self.doorkeeper = doorkeeper if doorkeeper is not None else Doorkeeper()
         self.leases = Leases(self.directory, deadlines, self._on_silence, self._alive_at)
         self.quotas = quotas if quotas is not None else Limits()
         self.rates = Rates(self.quotas)
@@ -63,15 +74,21 @@ class Broker:
         self.presence_watchers: set[Session] = set()
         self.task_watchers: set[Session] = set()
         """Who hears of the tasks that it sent, or of all."""
+        self.arrivals = Arrivals()
+        self.pairs = pairing.Pairs()
+        self.feed = Feed()
+        self.courier: Courier | None = None
+        """Who carries out callbacks, when an integration wants some."""
         self.sessions: dict[str, Session] = {}
         """The one live session of each connected agent."""
         self.commands: list[ask.Command] = []
         self.questions: list[tuple[int, ask.Question]] = []
         """Each with how many commands must have been taken before it: those that came before it."""
         self._taken = 0
+        self.refusals: dict[str, int] = {}
+        """How many frames were refused, by the error's code."""
         self.speaking: list[Session] = []
         """Sessions with frames to write. A session may stand here twice; writing nothing is free."""
-        self._token_digest = token_digest
         self._due_at: int | None = None
         self._handlers: dict[type[Any], Callable[[Session, str, Any, float], None]] = {
             wire.Send: functools.partial(send, self),
@@ -79,6 +96,8 @@ class Broker:
             **dict.fromkeys(working.COMMANDS, functools.partial(working.work, self)),
             wire.Ack: functools.partial(telling.ack, self),
             wire.Nack: functools.partial(telling.nack, self),
+            wire.Withdraw: functools.partial(telling.withdraw, self),
+            wire.Remove: functools.partial(telling.remove, self),
             wire.Heartbeat: functools.partial(telling.heartbeat, self),
             wire.Update: functools.partial(telling.update, self),
             wire.Agents: functools.partial(asking.agents, self),
@@ -93,9 +112,17 @@ class Broker:
             wire.Why: functools.partial(asking.why, self),
             wire.Subscribe: functools.partial(telling.subscribe, self),
             wire.Unsubscribe: functools.partial(telling.subscribe, self),
+            **{
+                kind: functools.partial(handle, self) for kind, handle in (pairing.HANDLERS | granting.HANDLERS).items()
+            },
             wire.Bye: self._bye,
             wire.Register: self._register_again,
         }
+
+    @property
+    def watches_tasks(self) -> bool:
+        """Somebody wants to hear of what happens to work: the store is to say it of every command."""
+        return bool(self.task_watchers) or self.feed.is_on or self.courier is not None
 
     def start(self, snapshot: ask.Snapshot, now: float, now_ms: int) -> None:
         """Rebuild memory from the store: agents, and one full fresh lease for each claim that was held."""
@@ -104,7 +131,7 @@ class Broker:
             agent = self.directory.ensure(row.agent) if row.epoch else self.directory.visit(row.agent)
             self.directory.describe(agent, row.label, row.tags, row.caps, row.channels)
             agent.machine, agent.meta = row.machine, row.meta
-            agent.epoch = row.epoch
+            agent.epoch, agent.instance = row.epoch, row.instance
             agent.heard_at = self.directory.monotonic(row.last_seen_at)
             agent.left = True  # offline until it comes back: nothing is known of it now
             agent.will = row.will
@@ -113,6 +140,8 @@ class Broker:
         for claim in snapshot.claims:
             if not claim.is_parked:
                 self.leases.hold(claim.message, claim.agent, claim.epoch, claim.fence, claim.lease_s, now)
+        pairing.start(self, snapshot.pairs, now)
+        granting.let_in(self, snapshot.tokens, now, now_ms)
         for asked in snapshot.asks:
             begin_wait(self, asked.asker, asked.on, self.directory.monotonic(asked.reply_by_at), asked.message)
         self.wake_at(snapshot.due_at, now, now_ms)
@@ -138,12 +167,17 @@ class Broker:
 
     def receive(self, session: Session, batch: list[Any], now: float) -> None:
         """The frames of one WebSocket message, in order."""
-        if session.agent is not None and not session.visiting:
-            known = self.directory.agents[session.agent]
-            known.heard_at = now
-            if known.is_silent:
-                heard_again(self, session, known, now)
+        if session.agent is not None:
+            if session.visiting:
+                self.hear(session.agent, now)
+            else:
+                known = self.directory.agents[session.agent]
+                known.heard_at = now
+                if known.is_silent:
+                    heard_again(self, session, known, now)
         self.directory.suggestions_left = COMPARISONS_MAX
+        grant = session.grant
+        bounds = grant if grant.frames is not None else None
         for frame in batch:
             if session.close is not None or session.parting:
                 return
@@ -153,7 +187,9 @@ class Broker:
                 else:
                     self.refuse(session, frame.re, frame.error)
             elif session.agent is not None:
-                if session.visiting and type(frame) not in VISITOR_FRAMES:
+                if bounds is not None and (denied := why_not(bounds, frame)) is not None:
+                    self.refuse(session, getattr(frame, "id", None), denied)
+                elif session.visiting and type(frame) not in VISITOR_FRAMES:
                     self.refuse(session, getattr(frame, "id", None), _not_for_visitors(frame))
                 else:
                     self._handlers[type(frame)](session, session.agent, frame, now)
@@ -161,10 +197,18 @@ class Broker:
                 assert session.held is not None
                 session.held.append(frame)
             else:
-                self._open(session, frame)
+                self._open(session, frame, now)
+
+    def hear(self, agent: str, now: float) -> None:
+        """Somebody asks or speaks for this agent: one without a socket is heard of by that alone."""
+        self.pairs.heard(agent, now)
+        session = self.sessions.get(agent)
+        if session is not None and session.polled:
+            self.directory.agents[agent].heard_at = now
 
     def refuse(self, session: Session, re: int | None, error: RelayError) -> None:
         """Answer a frame with an error."""
+        self.refusals[error.code] = self.refusals.get(error.code, 0) + 1
         session.say(
             wire.Error(
                 re=re,
@@ -190,14 +234,13 @@ class Broker:
         """It is answered after the commands that came before it, so that who asks sees what it just did."""
         self.questions.append((self._taken + len(self.commands), question))
 
-    def _open(self, session: Session, frame: Any) -> None:
+    def _open(self, session: Session, frame: Any, now: float) -> None:
         if type(frame) is not wire.Register:
             re = getattr(frame, "id", None)
             early = NotRegistered(f"the first frame is {_op(frame)}; it must be register")
             return self.dismiss(session, re, early, CloseCode.BAD_FRAME)
-        if not session.authorised and not token_matches(frame.token, self._token_digest):
-            denied = Unauthorized("the token is missing or wrong")
-            return self.dismiss(session, frame.id, denied, CloseCode.UNAUTHORIZED)
+        if not granting.come_in(self, session, frame, now):
+            return
         session.registering = True
         session.held = []
         session.credit = frame.credit
@@ -212,6 +255,9 @@ class Broker:
             pushed = list(previous.unacked)
             self.commands.append(ask.LeaveAgent(None, None, frame.agent, previous.epoch, pushed, False))
             previous.unacked.clear()  # noted once, however late its end is noticed
+        if session.polled:
+            session.writable = False  # it fetches what there is for it; nothing is pushed
+            return
         session.refilling, session.ranked = True, False  # this one looks for what has a priority, too
         self.commands.append(ask.Refill(session, None, frame.agent, 0, frozenset(), session.credit, REFILL_BYTES_MAX))
 
@@ -230,6 +276,8 @@ class Broker:
         if session.lost:
             return
         session.lost = True
+        if session.unwatch is not None:
+            session.unwatch()
         if session.agent is not None:
             self._part(session, session.agent, left=False)
             self.receipt_watchers.discard(session)
@@ -247,7 +295,10 @@ class Broker:
         session.rescan = session.ranked = False
         session.refilling = True
         room = session.credit - len(session.unacked)
-        self.commands.append(ask.Refill(session, None, session.agent, after, holding, room, REFILL_BYTES_MAX, ranked))
+        refill = ask.Refill(session, None, session.agent, after, holding, room, REFILL_BYTES_MAX, ranked)
+        if session.in_front:
+            refill.in_front = frozenset(session.in_front)
+        self.commands.append(refill)
 
     def rescan(self, session: Session) -> None:
         """Something came back below what was pushed last, or is new to it: refill from the start of its inbox."""
@@ -291,6 +342,8 @@ class Broker:
         """Ask the store again what it refused for a while (a deadline's callback)."""
         if isinstance(command, ask.LeaveAgent) and command.agent in self.sessions:
             command.release = False  # it is back: what it holds now is not what it left
+        if isinstance(command, ask.LosePair):
+            return  # whoever misses the agent looks again, and it may be back
         if not (isinstance(command, ask.Refill) and (command.origin.lost or command.origin.close is not None)):
             self.commands.append(command)
 

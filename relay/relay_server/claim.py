@@ -68,6 +68,12 @@ HELD: Final[frozenset[State]] = frozenset({"claimed", "working", "parked"})
 OPEN: Final[frozenset[State]] = HELD | {"ready", "delayed"}
 """Not over. Buried work is over until it is kicked."""
 
+STATUS_OF: Final[dict[State, str]] = {
+    "ready": "open", "delayed": "open", "claimed": "claimed", "working": "in_progress", "parked": "blocked",
+    "done": "done", "failed": "failed", "buried": "failed", "canceled": "canceled", "superseded": "canceled",
+}  # fmt: skip
+"""The word for a task's `status` at the HTTP door, and in what integrations are called back with."""
+
 NACKS_MAX: Final = 5
 """Nacks with retry that one agent may give one message; the last one makes it dead. Reconnects don't count."""
 BACKOFF_S_FIRST: Final = 1.0

@@ -32,8 +32,8 @@ class Agent:
     """
 
     __slots__ = (
-        "agent", "alive_at", "caps", "channels", "connected", "epoch", "heard_at", "is_silent", "label", "left", "load",
-        "lost_at", "machine", "meta", "said_bye", "status", "tags", "visitor", "will",
+        "agent", "alive_at", "caps", "channels", "connected", "epoch", "heard_at", "instance", "is_silent", "label",
+        "left", "load", "lost_at", "machine", "meta", "said_bye", "status", "tags", "visitor", "will",
     )  # fmt: skip
 
     def __init__(self, agent: str) -> None:
@@ -47,6 +47,8 @@ class Agent:
         self.status: Status | None = None
         self.load: int | float | None = None
         self.epoch = 0
+        self.instance = ""
+        """The process that registered last."""
         self.heard_at = float("-inf")
         self.alive_at = float("-inf")
         """When anything came over a connection that it had before; monotonic seconds."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from relay_proto.targets import TargetKind, parse_target
 
-from . import news
+from . import feeding, news
 from .presence import STALE_S
 from .sending import best_placed, send_will
 from .store import interface as ask
@@ -57,6 +57,9 @@ def _listen(listening: "tuple[Broker, Session, str]", now: float) -> float | Non
     known = broker.directory.agents[agent]
     if (again_at := _not_yet(known.heard_at, now)) is not None:
         return again_at
+    if session.polled:
+        broker.lost(session)  # asking was the only sign of it
+        return None
     known.is_silent = True
     news.presence(broker, agent, now)
     return None
@@ -140,6 +143,18 @@ def pruned(broker: "Broker", command: ask.Prune, now: float) -> None:
         agent = broker.directory.agents[name]
         if _is_away(agent, now):
             broker.directory.prune(agent)
+            if broker.feed.is_on:
+                feeding.removed(broker, name, "it was away for too long", broker.directory.wall_ms(now))
+
+
+def removed(broker: "Broker", agent: str, now: float) -> None:
+    """It left for good: in no group and not listed, until it registers again."""
+    known = broker.directory.agents[agent]
+    known.connected = known.is_silent = False
+    known.left = known.said_bye = True
+    known.lost_at, known.will = now, None
+    broker.waits.drop(agent)
+    broker.directory.prune(known)
 
 
 def _reap_from_the_start(broker: "Broker", now: float) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from relay_proto import frames as wire
 from relay_proto.codec import encode_frame
 
+from . import feeding
 from .sending import deadlock
 from .store import interface as ask
 from .waits import Wait
@@ -85,9 +86,11 @@ def receipt(
 
 def presence(broker: "Broker", agent: str, now: float) -> None:
     """What an agent is now, to everyone who watches."""
-    if not broker.presence_watchers:
+    if not broker.presence_watchers and not broker.feed.is_on:
         return
     card = broker.directory.card(broker.directory.agents[agent], now)
+    if broker.feed.is_on:
+        feeding.presence(broker, card, broker.directory.wall_ms(now))
     event = wire.Event(
         event="presence", at=broker.directory.wall_ms(now), agent=agent, status=card.status, reason=card.reason
     )

@@ -16,7 +16,7 @@ from relay_proto import limits
 from relay_proto.codec import encode_frame
 from relay_proto.errors import Claimed, CloseCode, RelayError
 
-from . import housekeeping, news, sent, worked
+from . import calling, feeding, granting, housekeeping, news, paired, sent, worked
 from .broker import SERVER, Broker
 from .quota import Limits
 from .session import Session, is_ranked
@@ -29,7 +29,8 @@ RETRY_S: Final = 1.0
 
 ITS_OWN: Final = (
     ask.ExpireWork, ask.Ripen, ask.LeaveAgent, ask.Refill, ask.EndSession, ask.PassOn, ask.OwedBy, ask.ForgiveAsk,
-    ask.Prune, ask.Reap,
+    ask.Prune, ask.Reap, ask.LosePair,
+    *calling.ITS_OWN,
 )  # fmt: skip
 """Commands of the relay's own."""
 
@@ -55,8 +56,13 @@ def settle(
             _refused(broker, command, outcome, now, now_ms)
         else:
             _SETTLE[type(outcome)](broker, command, outcome, now, now_ms)
-            if outcome.changes and broker.task_watchers:
-                news.changed(broker, outcome.changes)
+            if outcome.changes:
+                if broker.courier is not None:
+                    broker.courier.changed(outcome.changes)
+                if broker.task_watchers:
+                    news.changed(broker, outcome.changes)
+                if broker.feed.is_on:
+                    feeding.changed(broker, command, outcome)
 
 
 def _refused(broker: Broker, command: ask.Command, error: RelayError, now: float, now_ms: int) -> None:
@@ -76,7 +82,10 @@ def _refused(broker: Broker, command: ask.Command, error: RelayError, now: float
         command.origin.close = (CloseCode.RESTART, error.code)
     elif isinstance(command, (ask.AckMessages, ask.NackMessage)) and error.retryable:
         # It counts as open still: it is pushed again, and then acked again.
-        broker.rescan(command.origin)
+        if (receiver := broker.sessions.get(command.agent)) is not None:
+            broker.rescan(receiver)
+    elif isinstance(command, ask.RetryCallback):
+        return calling.refused(command, error)
     broker.refuse(command.origin, command.re, error)
 
 
@@ -102,10 +111,12 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
         broker.waits.drop(frame.agent)
     broker.directory.describe(agent, frame.label, frame.tags or (), frame.caps or (), frame.channels or ())
     agent.machine, agent.meta, agent.status, agent.load = frame.machine, frame.meta, frame.status, None
-    agent.epoch = outcome.epoch
+    agent.epoch, agent.instance = outcome.epoch, command.instance
     agent.heard_at, agent.left, agent.said_bye, agent.will = now, False, False, frame.will
     agent.connected = not session.lost
     news.owes_too(broker, frame.agent, outcome.owes)
+    if outcome.pending:
+        broker.arrivals.came([frame.agent])  # work that was there before it
     agent.is_silent = False
     housekeeping.watch_will(broker, frame.agent, now)
     if session.lost:
@@ -228,10 +239,11 @@ def _apply_change(broker: Broker, command: ask.ChangeAgent, now: float) -> None:
         news.presence(broker, command.agent, now)
     if frame.meta is not None:
         agent.meta = frame.meta
-    session = broker.sessions.get(command.agent)
-    if session is not None and changes_address(frame):
+    if changes_address(frame):
         # There may be work for what it can do now.
-        broker.rescan(session)
+        broker.arrivals.came([command.agent])
+        if (session := broker.sessions.get(command.agent)) is not None:
+            broker.rescan(session)
 
 
 _SETTLE: Final[dict[type[Any], Callable[..., None]]] = {
@@ -250,5 +262,10 @@ _SETTLE: Final[dict[type[Any], Callable[..., None]]] = {
     ask.Fenced: worked.fenced,
     ask.Completed: worked.completed,
     ask.Returned: worked.returned,
+    ask.Removed: worked.removed,
     ask.Ripened: worked.ripened,
+    **calling.SETTLE,
+    **granting.SETTLE,
+    ask.PairOpened: paired.opened,
+    ask.PairChanged: paired.changed,
 }

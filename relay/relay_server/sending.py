@@ -34,7 +34,12 @@ def send(broker: "Broker", session: "Session", agent: str, frame: wire.Send, now
     """One send of a session becomes one command, or is refused at once."""
     if isinstance(frame, wire.Submit):
         frame.subject = frame.title
-    command = ask.PutMessage(session, frame.id, agent, frame, [], 0)
+    give(broker, ask.PutMessage(session, frame.id, agent, frame, [], 0), now)
+
+
+def give(broker: "Broker", command: ask.PutMessage, now: float) -> None:
+    """A send of any kind is looked at and waits for its turn, or is refused at once."""
+    frame = command.frame
     try:
         _address(broker, command, now)
         if frame.reply_to is not None:
@@ -44,7 +49,7 @@ def send(broker: "Broker", session: "Session", agent: str, frame: wire.Send, now
     except RelayError as error:
         _give_up(broker, command, error)
         if frame.key is None and getattr(frame, "dedupe_key", None) is None:
-            return broker.refuse(session, frame.id, error)
+            return broker.refuse(command.origin, frame.id, error)
     broker.commands.append(command)
 
 
@@ -101,7 +106,7 @@ def _address(broker: "Broker", command: ask.PutMessage, now: float) -> None:
         names = recipients(directory, target, agent, frame.hold, frame.channel)
     if frame.offer_s is not None and not target.is_any:
         raise BadRequest(f"offer_s is {frame.offer_s}; only a message to any:cap:x or any:tag:x is offered on")
-    command.size = size = wire.body_bytes(frame.body)
+    command.size = size = wire.content_bytes(frame.body, frame.payload)
     command.hops_max = broker.quotas.hops_max
     command.is_human = is_human = HUMAN_TAG in directory.agents[agent].tags
     if target.is_any and names:
@@ -138,6 +143,7 @@ def _is_plain(frame: wire.Send, target: Target) -> bool:
         and not frame.delay_s
         and frame.type is None
         and frame.severity is None
+        and frame.payload is None
         and type(frame) is wire.Send
         and (target.is_direct or not (target.is_any or target.kind is TargetKind.THREAD))
     )

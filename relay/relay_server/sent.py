@@ -7,7 +7,7 @@ from relay_proto.codec import encode_frame
 from relay_proto.errors import RelayError
 from relay_proto.targets import parse_target
 
-from . import news
+from . import feeding, news
 from .broker import Broker
 from .sending import begin_wait, take_back
 from .session import is_ranked
@@ -48,6 +48,10 @@ def message_put(broker: Broker, command: ask.PutMessage, outcome: ask.MessagePut
         return _was_there(broker, command)
     if extras is None or extras.now:
         _push(broker, command, outcome, names)
+        if broker.arrivals.waiting:
+            broker.arrivals.came(names)
+    if broker.feed.is_on:
+        feeding.sent(broker, command, outcome, names)
     if extras is not None:
         _look_at_extras(broker, command, outcome, extras, now, now_ms)
 
@@ -159,6 +163,7 @@ def _first_delivery(command: ask.PutMessage, outcome: ask.MessagePut) -> wire.De
         intent=frame.intent,
         content_type=frame.content_type,
         headers=frame.headers,
+        payload=frame.payload,
         claimable=frame.claimable,
         priority=frame.priority,
         supersedes=frame.supersedes,

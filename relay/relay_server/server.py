@@ -15,6 +15,7 @@ import functools
 import itertools
 import secrets
 import socket
+import time
 from typing import Any, Final, cast
 
 import structlog
@@ -25,14 +26,20 @@ from relay_proto.codec import join_frames
 from relay_proto.errors import CloseCode
 
 from . import answers, post
-from .access import token_digest
 from .broker import Broker
 from .clock import Clock
 from .config import Config
 from .deadlines import Deadlines
 from .door import Door
+from .doorkeeper import Doorkeeper
 from .exits import EXIT_FAULT, EXIT_OK, EXIT_STORE
 from .http.app import make_app
+from .http.callers import Callers
+from .http.calls import make_courier
+from .http.streams import Streams
+from .integrations import Integrations, listeners
+from .lobby import Lobby
+from .metrics import Metrics
 from .session import Session
 from .store import interface as ask
 from .store.sqlite import SQLiteStore
@@ -57,19 +64,27 @@ class Relay:
 
     def __init__(self, config: Config, store: ask.Store | None = None) -> None:
         self.config = config
-        self.store: ask.Store = store if store is not None else SQLiteStore(config.data)
+        self.store: ask.Store = store if store is not None else SQLiteStore(config.data, listeners(config.integrations))
         self.log = structlog.get_logger("relay")
         self.deadlines = Deadlines()
         self.clock = Clock()
-        self.token_digest = token_digest(config.token) if config.token is not None else None
-        self.broker = Broker(self.deadlines, self.token_digest, config.quotas)
+        self.doorkeeper = Doorkeeper(config.token, asks=config.ask_token)
+        self.broker = Broker(self.deadlines, self.doorkeeper, config.quotas)
+        self.broker.pairs.grace_s = config.pair_grace_s
+        for one in config.integrations:
+            self.doorkeeper.add_integration(one.name, one.token, one.scopes, one.targets, one.channels)
+        self.integrations = Integrations(config.integrations)
+        self.broker.courier = self.courier = make_courier(self)
+        self.callers = Callers(self)
         self.websockets: set[WebSocket] = set()
         self.ready = False
         self.stopping = False
         self.port = config.port
         self._loop: asyncio.AbstractEventLoop
         self._names = itertools.count(1)
-        self._run_id = secrets.token_hex(3)
+        self._run_id = self.broker.feed.run = secrets.token_hex(3)
+        self.streams = Streams(self)
+        self.metrics = Metrics(self)
         self._work = asyncio.Event()
         self._asked = asyncio.Event()
         self._questions: list[ask.Question] = []
@@ -117,6 +132,11 @@ class Relay:
         if self.stopping and not self.websockets:
             self._all_gone.set()
 
+    @property
+    def questions_waiting(self) -> int:
+        """Questions that were not looked up yet."""
+        return len(self.broker.questions) + len(self._questions)
+
     def throttle(self, websocket: WebSocket, size: int) -> None:
         """Stop reading from who brings more than the next turns can take."""
         broker = self.broker
@@ -131,7 +151,7 @@ class Relay:
     def _is_behind(self) -> bool:
         return (
             len(self.broker.commands) > BACKLOG_COMMANDS_MAX
-            or len(self.broker.questions) + len(self._questions) > BACKLOG_QUESTIONS_MAX
+            or self.questions_waiting > BACKLOG_QUESTIONS_MAX
             or self._backlog_bytes > BACKLOG_BYTES_MAX
         )
 
@@ -160,9 +180,11 @@ class Relay:
     async def _turn(self, commands: list[ask.Command], questions: list[ask.Question]) -> None:
         self._read_on()
         if commands:
-            now_ms = self.clock.now_ms()
+            now_ms, began = self.clock.now_ms(), time.perf_counter()
             outcomes = await self.store.commit(commands, now_ms)
+            committed = time.perf_counter()
             post.settle(self.broker, commands, outcomes, self.now(), now_ms)
+            self.metrics.turn(outcomes, committed - began, time.perf_counter() - committed)
             self._flush()
             self.wake()
             self._read_on()
@@ -249,6 +271,11 @@ class Relay:
             raise
         self.deadlines.add(self.now() + CLOCK_S, self._compare_clocks, None)
         self.broker.start(snapshot, self.now(), self.clock.now_ms())
+        if not self.doorkeeper.can_let_in():
+            self.log.warning(
+                "nobody can come in: tokens are asked for and there is none; start it once with --token (or on "
+                "loopback without --ask-token), and make one with relay token create"
+            )
         front = self._front()
         await front.startup(sockets=[listener])
         self.ready = True
@@ -260,13 +287,16 @@ class Relay:
             agents=len(snapshot.agents),
         )
         turns = self._loop.create_task(self._turns(), name="turns")
-        look_ups = self._loop.create_task(self._look_ups(), name="look-ups")
-        for task in (turns, look_ups):
+        others = [self._loop.create_task(self._look_ups(), name="look-ups")]
+        if self.courier is not None:
+            others.append(self._loop.create_task(self.courier.run(), name="courier"))
+        for task in (turns, *others):
             task.add_done_callback(self._on_task_done)
         self.wake()
         await self._stop.wait()
         self.ready = False
         self.stopping = True
+        self.streams.close()
         if self._exit == EXIT_OK:
             try:
                 await self._say_goodbye(front, turns)
@@ -274,9 +304,9 @@ class Relay:
                 self._fail(exc)
         for websocket in list(self.websockets):
             websocket.abort()
-        look_ups.cancel()
-        turns.cancel()
-        await asyncio.wait({look_ups, turns})
+        for task in (turns, *others):
+            task.cancel()
+        await asyncio.wait({turns, *others})
         if self._timer is not None:
             self._timer.cancel()
         await front.shutdown(sockets=[listener])
@@ -290,6 +320,7 @@ class Relay:
         deadline = self.now() + self.config.stop_s
         for server in front.servers:
             server.close()
+        self.broker.arrivals.came(list(self.broker.arrivals.waiting))  # who waits for mail goes home with what there is
         self._work.set()
         await asyncio.wait({turns}, timeout=max(0.0, deadline - self.now()))
         for websocket in list(self.websockets):
@@ -301,6 +332,7 @@ class Relay:
             self.broker.lost(session)
         while turns.done() and turns.exception() is None and self.broker.commands:
             await self._turn(*self.broker.take(TURN_WEIGHT_MAX))
+        self.callers.close()
         if self.websockets:
             gone = self._loop.create_task(self._all_gone.wait(), name="goodbye")
             await asyncio.wait({gone}, timeout=max(0.0, deadline - self.now()) / 2)
@@ -333,7 +365,7 @@ class Relay:
         """uvicorn, as the one who takes connections and reads request heads; signals and turns stay ours."""
         config = uvicorn.Config(
             make_app(self),
-            http=cast("Any", functools.partial(Door, self)),
+            http=cast("Any", functools.partial(Door, self, Lobby())),
             ws=cast("Any", functools.partial(WebSocket, self)),
             lifespan="off",
             log_config=None,

@@ -11,13 +11,19 @@ The credit window
   (and last), passing over what the session holds.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from relay_proto.codec import encode_frame
 from relay_proto.limits import CREDIT_DEFAULT, PRIORITY_DEFAULT
 
+from .grants import Grant
+
 REFILL_BYTES_MAX: Final = 1024 * 1024
 """Bodies fetched in one refill. A window of the largest bodies is filled in several rounds."""
+
+IN_FRONT_MAX: Final = 4096
+"""Beyond so many, what a session surfaced without being given it counts like what an earlier session surfaced."""
 
 
 def is_ranked(priority: int | None) -> bool:
@@ -29,17 +35,21 @@ class Session:
     """State of one connection. `frames` are encoded and ready to leave; `close` is how to end after them."""
 
     __slots__ = (
-        "agent", "alive_at", "authorised", "close", "credit", "epoch", "events", "frames", "held", "idle_at",
-        "instance", "lagging", "lost", "name", "parked", "parting", "pushed_to", "ranked", "refilling", "registering",
-        "rescan", "unacked", "visiting", "wire", "writable",
+        "address", "agent", "alive_at", "close", "credit", "epoch", "events", "frames", "grant", "held", "idle_at",
+        "in_front", "instance", "lagging", "lost", "name", "parked", "parting", "polled", "pushed_to", "ranked", "refilling",
+        "registering", "rescan", "unacked", "unwatch", "visiting", "wire", "writable",
     )  # fmt: skip
 
-    def __init__(self, name: str, wire: Any, authorised: bool) -> None:
+    def __init__(self, name: str, wire: Any, grant: Grant, address: str = "") -> None:
         self.name = name
         self.wire = wire
         """Whoever writes `frames` to the peer; the desk never looks at it."""
-        self.authorised = authorised
-        """The handshake carried the token, or none is asked for."""
+        self.grant = grant
+        """What its token lets it do."""
+        self.address = address
+        """Where it comes from: wrong tokens are counted by that."""
+        self.unwatch: Callable[[], None] | None = None
+        """Undoes that it ends with its token."""
         self.agent: str | None = None
         self.alive_at = float("-inf")
         """When anything came over the connection, a pong too; monotonic seconds."""
@@ -49,6 +59,8 @@ class Session:
         self.registering = False
         self.visiting = False
         """It sends, asks and works, and is given nothing; the live session of the agent, if there is one, is not it."""
+        self.polled = False
+        """The agent has no socket: it registered over HTTP, asks for what there is, and is there while it does."""
         self.held: list[Any] | None = None
         """Frames that came behind a register whose commit is still under way."""
         self.lost = False
@@ -60,6 +72,8 @@ class Session:
         self.close: tuple[int, str] | None = None
         self.credit = CREDIT_DEFAULT
         self.unacked: set[int] = set()
+        self.in_front: set[int] = set()
+        """What it says to have surfaced without being given it here: it read its inbox. In hand, at no cost."""
         self.lagging = True
         self.refilling = False
         self.rescan = False
@@ -90,6 +104,11 @@ class Session:
         if message > self.pushed_to and not ranked:
             self.pushed_to = message
         self.frames.append(frame)
+
+    def took(self, messages: Iterable[int]) -> None:
+        """These stand in front of its model, whether they were pushed or not."""
+        if len(self.in_front) < IN_FRONT_MAX:
+            self.in_front.update(message for message in messages if message not in self.unacked)
 
     def say(self, frame: Any) -> None:
         """Queue an answer."""

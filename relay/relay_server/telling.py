@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from relay_proto import frames as wire
+from relay_proto.errors import Forbidden
 
 from .news import presence
 from .store import interface as ask
@@ -16,20 +17,44 @@ def ack(broker: "Broker", session: "Session", agent: str, frame: wire.Ack, now: 
     watched = bool(broker.receipt_watchers)
     broker.commands.append(ask.AckMessages(session, frame.id, agent, frame.messages, frame.stage, watched))
     if frame.stage == "done":
-        session.idle_at = now
-        session.unacked.difference_update(frame.messages)
-        broker.refill(session)
+        receiver = broker.sessions.get(agent) if session.visiting else session
+        if receiver is not None:
+            receiver.idle_at = now
+            receiver.unacked.difference_update(frame.messages)
+            receiver.in_front.difference_update(frame.messages)
+            broker.refill(receiver)
+    elif not session.visiting:
+        session.took(frame.messages)
 
 
 def nack(broker: "Broker", session: "Session", agent: str, frame: wire.Nack, now: float) -> None:
     broker.commands.append(ask.NackMessage(session, frame.id, agent, frame))
-    session.unacked.discard(frame.message)
-    broker.refill(session)
+    receiver = broker.sessions.get(agent) if session.visiting else session
+    if receiver is not None:
+        receiver.unacked.discard(frame.message)
+        receiver.in_front.discard(frame.message)
+        broker.refill(receiver)
+
+
+def withdraw(broker: "Broker", session: "Session", agent: str, frame: wire.Withdraw, now: float) -> None:
+    wait = broker.waits.of(frame.message)
+    if wait is not None and wait.asker == agent:
+        broker.waits.remove(wait)  # at once, as it is forgiven
+    broker.commands.append(ask.WithdrawMessage(session, frame.id, agent, frame.message, frame.reason, frame.force))
+
+
+def remove(broker: "Broker", session: "Session", agent: str, frame: wire.Remove, now: float) -> None:
+    if frame.agent != agent and not session.grant.may("system:write"):
+        said = f"agent is {frame.agent}; {agent} may remove itself, and another one only with the scope system:write"
+        return broker.refuse(session, frame.id, Forbidden(said))
+    live = broker.sessions.get(frame.agent)
+    pushed = [] if live is None else list(live.unacked)
+    broker.commands.append(ask.RemoveAgent(session, frame.id, frame.agent, pushed))
 
 
 def heartbeat(broker: "Broker", session: "Session", agent: str, frame: wire.Heartbeat, now: float) -> None:
-    known = broker.directory.agents[agent]
-    if not session.visiting:
+    known, live = broker.directory.agents[agent], broker.sessions.get(agent)
+    if not session.visiting or (live is not None and live.polled):
         if frame.status is not None and frame.status != known.status:
             known.status = frame.status
             presence(broker, agent, now)
@@ -39,6 +64,9 @@ def heartbeat(broker: "Broker", session: "Session", agent: str, frame: wire.Hear
 
 
 def update(broker: "Broker", session: "Session", agent: str, frame: wire.Update, now: float) -> None:
+    if session.visiting and not broker.directory.agents[agent].epoch:
+        said = f"{agent} has not registered: a visit changes what its agent said of itself, and it said nothing yet"
+        return broker.refuse(session, frame.id, Forbidden(said))
     broker.commands.append(ask.ChangeAgent(session, frame.id, agent, frame))
 
 

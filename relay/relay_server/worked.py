@@ -7,8 +7,9 @@ from typing import Any
 
 from relay_proto import frames as wire
 from relay_proto.codec import encode_frame
+from relay_proto.errors import CloseCode
 
-from . import housekeeping, news
+from . import feeding, housekeeping, news, paired
 from .broker import Broker
 from .store import interface as ask
 
@@ -120,6 +121,8 @@ def returned(broker: Broker, command: Any, outcome: ask.Returned, now: float, no
     if outcome.is_over and outcome.message is not None and (wait := broker.waits.of(outcome.message)) is not None:
         broker.waits.remove(wait)
     news.moved(broker, outcome.moved, now_ms)
+    if outcome.pair is not None:
+        paired.over(broker, outcome.pair, now_ms, command.agent)
     if isinstance(command, ask.FailWork):
         broker.rates.progress(command.agent, now)
     if isinstance(command, ask.LeaveAgent) and not broker.directory.agents[command.agent].connected:
@@ -127,7 +130,27 @@ def returned(broker: Broker, command: Any, outcome: ask.Returned, now: float, no
         news.gone(broker, outcome.owed, now, now_ms)
         news.presence(broker, command.agent, now)
     elif isinstance(command, ask.PassOn):
+        if broker.feed.is_on:
+            for offer in outcome.offers:
+                feeding.passed_on(broker, offer)
         _passed_on(broker, command)
+    elif isinstance(command, ask.WithdrawMessage) and broker.feed.is_on:
+        feeding.withdrawn(broker, command, outcome, now_ms)
+
+
+def removed(broker: Broker, command: ask.RemoveAgent, outcome: ask.Removed, now: float, now_ms: int) -> None:
+    """An agent has left for good: its session, if there is one, is given nothing more, and ends."""
+    session = broker.sessions.pop(command.agent, None)
+    housekeeping.removed(broker, command.agent, now)
+    returned(broker, command, outcome, now, now_ms)
+    if session is not None:
+        session.say(wire.Bye(code="removed", message=f"{command.agent} was removed"))
+        session.close = (CloseCode.REMOVED, "removed")
+        broker.speaking.append(session)
+    news.gone(broker, outcome.owed, now, now_ms)
+    news.presence(broker, command.agent, now)
+    if broker.feed.is_on:
+        feeding.removed(broker, command.agent, "it was removed", now_ms)
 
 
 def _passed_on(broker: Broker, command: ask.PassOn) -> None:
@@ -144,6 +167,7 @@ def ripened(broker: Broker, command: ask.Command, outcome: ask.Ripened, now: flo
         session = broker.sessions.get(name)
         if session is not None:
             broker.rescan(session)
+    broker.arrivals.came(outcome.agents)
     for offer in outcome.offers:
         offered(broker, offer, now_ms)
     for claim in outcome.unparked:
@@ -159,12 +183,13 @@ def ripened(broker: Broker, command: ask.Command, outcome: ask.Ripened, now: flo
 def offered(broker: Broker, offer: ask.Offered, now_ms: int) -> None:
     """Work is there (again): to each candidate that is connected and has credit, encoded once."""
     if offer.delivery is not None:
-        size = wire.body_bytes(offer.delivery.body)
+        size = wire.content_bytes(offer.delivery.body, offer.delivery.payload)
         for name, _ in offer.candidates:
             broker.rooms.added(name, size)
     if offer.candidates and broker.waits.of(offer.message) is not None:
         broker.waits.narrow(offer.message, [name for name, _ in offer.candidates])
         news.break_ring(broker, offer.message, now_ms)
+    broker.arrivals.came([name for name, _ in offer.candidates])
     encoded: dict[int, bytes] = {}
     for name, attempt in offer.candidates:
         session = broker.sessions.get(name)

@@ -109,7 +109,7 @@ COMMANDS: Final[dict[type[Any], Callable[["Session", str, Any], ask.Command]]] =
 def work(broker: "Broker", session: "Session", agent: str, frame: Any, now: float) -> None:
     """A frame about work becomes the command of its kind."""
     command = COMMANDS[type(frame)](session, agent, frame)
-    if broker.task_watchers and isinstance(command, (ask.ClaimWork, ask.CompleteWork)):
+    if broker.watches_tasks and isinstance(command, (ask.ClaimWork, ask.CompleteWork)):
         command.watched = True
     broker.commands.append(command)
 

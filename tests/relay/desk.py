@@ -10,6 +10,7 @@ from relay_proto.frames import Register
 from relay_server import answers, post
 from relay_server.broker import Broker
 from relay_server.deadlines import Deadlines
+from relay_server.grants import ANYONE
 from relay_server.quota import Limits
 from relay_server.session import Session
 from relay_server.store import interface as ask
@@ -50,7 +51,7 @@ class Desk:
 
     def connect(self) -> Session:
         self.connections += 1
-        return Session(f"s{self.connections}", None, True)
+        return Session(f"s{self.connections}", None, ANYONE)
 
     def put(self, session: Session, *frames: Any) -> None:
         """Frames arrive in one WebSocket message, through the codec as they would from the network."""

@@ -54,6 +54,8 @@ class Agent:
     caps: frozenset[str] = frozenset()
     channels: frozenset[str] = frozenset()
     holds: list[int] | None = None
+    in_front: set[int] = field(default_factory=set)
+    """What it surfaced without being given it by this connection."""
 
 
 def content(frame: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +91,7 @@ class Model:
             self.leave(name)
         if agent.instance != instance:
             agent.instance, agent.epoch = instance, agent.epoch + 1
-        agent.credit, agent.holds = credit, []
+        agent.credit, agent.holds, agent.in_front = credit, [], set()
         self.update(name, **address)
         pending = len(self.open(name))
         self.heard[name] = []
@@ -193,16 +195,20 @@ class Model:
             if stage == "surfaced":
                 if delivery is not None and delivery.stage == "queued":
                     delivery.becomes("surfaced", self.now)
+                if message not in self.holds(name):
+                    self.agents[name].in_front.add(message)
                 continue
             if delivery is not None and delivery.stage in ("queued", "surfaced", "expired", "superseded"):
                 delivery.becomes("done", self.now)
             self._take_back(name, message)
+            self.agents[name].in_front.discard(message)
         self._fill(name)
         return [message for message in messages if message not in self.inbox(name)]
 
     def nack(self, name: str, message: int, reason: str, retry: bool, delay_s: int | None) -> bool:
         """False when it is not in its inbox."""
         self._take_back(name, message)
+        self.agents[name].in_front.discard(message)
         delivery = self.inbox(name).get(message)
         if delivery is not None and delivery.is_open:
             if not retry:
@@ -280,9 +286,13 @@ class Model:
         return "pushed" if is_pushed else delivery.stage
 
     def _fill(self, name: str) -> None:
-        """Push the best of what waits, as long as there is credit."""
+        """Push the best of what waits, as long as there is credit. What is over, and in nobody's hand, ends then."""
         while self.is_connected(name):
             holds = self.holds(name)
+            if len(holds) < self.agents[name].credit:
+                for delivery in self.open(name):
+                    if delivery.is_over(self.now) and delivery.message not in {*holds, *self.agents[name].in_front}:
+                        delivery.becomes("expired", self.now, NOT_DEALT_WITH)
             waiting = [
                 delivery
                 for delivery in self.open(name)

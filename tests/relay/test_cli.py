@@ -38,3 +38,18 @@ def test_a_daemon_does_not_start_with_what_is_no_quota(tmp_path: Path, value: st
     assert "--pair-rate" in done.stderr
     assert value in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_traceback_in_the_log_shows_no_locals(as_json: bool) -> None:
+    """They hold bodies and tokens; structlog would show them wherever rich is installed."""
+    program = (
+        "import structlog\nfrom relay_server.cli import configure_log\n"
+        f"configure_log({as_json})\n"
+        "def fail():\n    token = '-'.join(['rly', 'secret'])\n    raise ValueError(len(token))\n"
+        "try:\n    fail()\nexcept ValueError:\n    structlog.get_logger().exception('a fault')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert "ValueError: 10" in done.stderr
+    assert "in fail" in done.stderr
+    assert "rly-secret" not in done.stderr

@@ -154,7 +154,7 @@ def test_a_second_daemon_on_the_same_folder_is_refused(daemon: Daemon) -> None:
 
 FAILING = """
 import sqlite3, sys
-from relay_server.store import messages, sqlite
+from relay_server.store import interface, messages, sqlite
 from relay_server.cli import serve
 
 def fails(tx, command):
@@ -164,7 +164,7 @@ def fails(tx, command):
         raise error
     return messages.put_message(tx, command)
 
-sqlite.APPLY[sqlite.ask.PutMessage] = fails
+sqlite.APPLY[interface.PutMessage] = fails
 serve()
 """
 

@@ -1,16 +1,17 @@
 """session.py: the credit window."""
 
+from relay_server.grants import ANYONE
 from relay_server.session import Session, is_ranked
 
 
 def ready(credit: int) -> Session:
-    session = Session("s-1", None, True)
+    session = Session("s-1", None, ANYONE)
     session.agent, session.credit, session.lagging = "ada", credit, False
     return session
 
 
 def test_a_new_session_takes_nothing_from_memory_before_its_inbox_was_read() -> None:
-    assert not Session("s-1", None, True).can_take()
+    assert not Session("s-1", None, ANYONE).can_take()
 
 
 def test_deliveries_are_taken_up_to_the_credit_and_then_the_session_lags() -> None:
@@ -63,6 +64,6 @@ def test_what_came_by_its_priority_says_nothing_about_the_order_of_the_others() 
 
 
 def test_a_visit_is_never_refilled() -> None:
-    session = Session("s-1", None, True)
+    session = Session("s-1", None, ANYONE)
     session.visiting = True
     assert not session.wants_refill()
