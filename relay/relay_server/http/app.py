@@ -1,21 +1,28 @@
-"""The HTTP routes, as a starlette application. For now: is it alive, is it ready."""
+"""The HTTP application: the rows of the door as routes, behind the checks of Host and Origin.
 
-from typing import TYPE_CHECKING
+A path is matched as it was sent, still percent-encoded: an agent whose name has a `/` is one segment, %2F and all.
+"""
 
-import orjson
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relay_proto.version import __version__
-
 from ..access import why_not_let_in
+from .dispatch import Endpoint, json_response
+from .operations import OPERATIONS
+from .table import API, Operation
 
 if TYPE_CHECKING:
     from ..server import Relay
+
+TOKEN_HEADERS: Final = ("Authorization", "X-Agent-Relay-Token", "X-Bus-Token")
 
 
 class Guard:
@@ -33,29 +40,40 @@ class Guard:
             refusal = why_not_let_in(hosts, origins, config.hosts, config.origins)
             if refusal is not None:
                 status, reason = refusal
-                error = "forbidden" if status == 403 else "bad_request"
-                return await _json(status, error=error, message=reason)(scope, receive, send)
+                code = "forbidden" if status == 403 else "bad_request"
+                return await json_response(status, {"error": reason, "code": code})(scope, receive, send)
+            if scope["path"].startswith(API):
+                scope["path"] = scope["raw_path"].decode("latin-1")
         await self.app(scope, receive, send)
 
 
-def _json(status_code: int, /, **content: object) -> Response:
-    return Response(orjson.dumps(content), status_code=status_code, media_type="application/json")
+async def _nothing_there(request: Request, exc: Exception) -> Response:
+    """No route has this path."""
+    return json_response(404, {"error": f"there is nothing at {request.scope['path']:.200}", "code": "not_found"})
+
+
+def routes(relay: "Relay", operations: Iterable[Operation]) -> list[Route]:
+    """A route for each path. Words come before placeholders: /agents/find is not the agent named find."""
+    by_path: dict[str, list[Operation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, []).append(operation)
+    paths = sorted(by_path, key=lambda path: [part.startswith("{") for part in path.split("/")])
+    return [Route(path, Endpoint(relay, by_path[path])) for path in paths]
 
 
 def make_app(relay: "Relay") -> Starlette:
     """The application of one daemon."""
-
-    async def healthz(request: Request) -> Response:
-        """The process answers. Says nothing about the store."""
-        return _json(200, status="ok", version=__version__)
-
-    async def readyz(request: Request) -> Response:
-        """200 while sends are taken, 503 while starting or stopping."""
-        if relay.ready:
-            return _json(200, status="ready", agents=len(relay.broker.sessions))
-        return _json(503, status="stopping" if relay.stopping else "starting")
-
-    return Starlette(
-        routes=[Route("/healthz", healthz), Route("/readyz", readyz)],
-        middleware=[Middleware(Guard, relay=relay)],
-    )
+    middleware = [Middleware(Guard, relay=relay)]
+    if origins := relay.config.origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=sorted(origins),
+                allow_methods=["GET", "POST", "PATCH", "DELETE"],
+                allow_headers=[*TOKEN_HEADERS, "Content-Type", "Last-Event-ID"],
+                expose_headers=["Retry-After", "X-Next-Since"],
+            )
+        )
+    app = Starlette(routes=routes(relay, OPERATIONS), middleware=middleware, exception_handlers={404: _nothing_there})
+    app.router.redirect_slashes = False
+    return app

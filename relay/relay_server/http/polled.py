@@ -1,0 +1,73 @@
+"""Agents without a socket: registered over HTTP, there while they ask, and given nothing but what they ask for."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from relay_proto import frames as wire
+from relay_proto.codec import decode_client_batch, decode_relay_batch, encode_checked, join_frames
+from relay_proto.errors import RelayError, Unavailable, error_for
+
+from ..session import Session
+from .callers import http_instance
+
+if TYPE_CHECKING:
+    from ..directory import Agent
+    from ..grants import Grant
+    from ..server import Relay
+
+
+class Polled:
+    """What the session of such an agent calls its wire: it waits for the answer to the register, and drops the rest."""
+
+    def __init__(self, relay: "Relay", grant: "Grant") -> None:
+        self.relay = relay
+        self.session = Session(relay.next_session_name(), self, grant)
+        self.session.polled = True
+        self.welcome: asyncio.Future[wire.Ok] = asyncio.get_running_loop().create_future()
+
+    def flush(self) -> None:
+        """Called by the daemon after each turn in which something was said to it."""
+        frames, self.session.frames = self.session.frames, []
+        if not self.welcome.done():
+            for data in frames:
+                [frame] = decode_relay_batch(join_frames((data,)))
+                if isinstance(frame, wire.Ok) and not self.welcome.done():
+                    self.welcome.set_result(frame)
+                elif isinstance(frame, wire.Error) and not self.welcome.done():
+                    self.fail(error_for(frame.code, frame.message, retry_after_s=frame.retry_after_s))
+        if self.session.close is not None:
+            self.fail(Unavailable("the session was ended by the relay; register again"))
+            self.relay.broker.lost(self.session)
+
+    def fail(self, error: RelayError) -> None:
+        """It is not registered, and will not be."""
+        if not self.welcome.done():
+            self.welcome.set_exception(error)
+
+
+async def register(relay: "Relay", grant: "Grant", frame: wire.Register) -> wire.Ok:
+    """The agent of this frame is there from now on. Raises RelayError: whatever refuses it."""
+    if relay.stopping:
+        raise Unavailable("the relay is stopping", retry_after_s=1.0)
+    polled = Polled(relay, grant)
+    batch: list[Any] = decode_client_batch(join_frames((encode_checked(frame),)))
+    relay.broker.receive(polled.session, batch, relay.now())
+    relay.wake()
+    return await polled.welcome
+
+
+async def come_back(relay: "Relay", grant: "Grant", known: "Agent") -> wire.Ok:
+    """An agent that was not heard for too long, or over a restart, is there again as it was: the same instance."""
+    frame = wire.Register(
+        id=0, agent=known.agent, label=known.label, tags=list(known.tags), caps=list(known.caps),
+        channels=list(known.channels), machine=known.machine, meta=known.meta, instance=known.instance,
+        status=known.status, will=known.will,
+    )  # fmt: skip
+    return await register(relay, grant, frame)
+
+
+async def join(relay: "Relay", grant: "Grant", agent: str) -> None:
+    """A name that reads its inbox without ever having registered is an agent from then on, so that groups reach it."""
+    known = relay.broker.directory.get(agent)
+    if known is None or known.visitor:
+        await register(relay, grant, wire.Register(id=0, agent=agent, instance=http_instance(agent)))
