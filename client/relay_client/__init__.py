@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .errors import (
         ClaimLost,
         Disconnected,
+        Removed,
         Replaced,
         ReplyOverdue,
         ReplyRefused,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .message import Message, Page, Receipt
     from .outbox import Outbox
     from .outbox_items import OutboxFull, OutboxInUse, OutboxUnusable, PendingSend, Queued, RefusedSend
+    from .pairs import Pair
     from .tasks import Submitted
     from .work import Work
     from .working import Holding
@@ -48,8 +50,8 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_URL", "Agent", "AgentCard", "ClaimLost", "Deadlock", "DeliveryState", "Disconnected", "Event",
     "Events", "Explanation", "Holding", "Message", "Outbox", "OutboxFull", "OutboxInUse", "OutboxUnusable",
-    "OwedReply", "Page", "PendingSend", "Queued", "Receipt", "RefusedSend", "RelayError", "Replaced",
-    "ReplyOverdue", "ReplyRefused", "ServerInfo", "StoredMessage", "Submitted", "Task", "TaskBuried",
+    "OwedReply", "Page", "Pair", "PendingSend", "Queued", "Receipt", "RefusedSend", "RelayError", "Removed",
+    "Replaced", "ReplyOverdue", "ReplyRefused", "ServerInfo", "StoredMessage", "Submitted", "Task", "TaskBuried",
     "TaskCanceled", "TaskEvent", "TaskFailed", "TaskNotDone", "TaskSuperseded", "Unreachable", "Will", "Work",
     "connect",
 ]  # fmt: skip
@@ -59,10 +61,11 @@ _HOMES = {
     "Deadlock": "relay_proto.errors", "DeliveryState": "relay_proto.frames", "Disconnected": ".errors",
     "Event": "relay_proto.frames", "Events": ".events", "Explanation": "relay_proto.frames", "Holding": ".working",
     "Message": ".message", "Outbox": ".outbox", "OutboxFull": ".outbox_items", "OutboxInUse": ".outbox_items",
-    "OutboxUnusable": ".outbox_items", "OwedReply": "relay_proto.frames", "Page": ".message",
+    "OutboxUnusable": ".outbox_items", "OwedReply": "relay_proto.frames", "Page": ".message", "Pair": ".pairs",
     "PendingSend": ".outbox_items", "Queued": ".outbox_items", "Receipt": ".message", "RefusedSend": ".outbox_items",
-    "RelayError": "relay_proto.errors", "Replaced": ".errors", "ReplyOverdue": ".errors", "ReplyRefused": ".errors",
-    "ServerInfo": "relay_proto.frames", "StoredMessage": "relay_proto.frames", "Submitted": ".tasks",
+    "RelayError": "relay_proto.errors", "Removed": ".errors", "Replaced": ".errors", "ReplyOverdue": ".errors",
+    "ReplyRefused": ".errors", "ServerInfo": "relay_proto.frames", "StoredMessage": "relay_proto.frames",
+    "Submitted": ".tasks",
     "Task": "relay_proto.frames", "TaskBuried": ".errors", "TaskCanceled": ".errors",
     "TaskEvent": "relay_proto.frames", "TaskFailed": ".errors", "TaskNotDone": ".errors",
     "TaskSuperseded": ".errors", "Unreachable": ".errors", "Will": "relay_proto.frames", "Work": ".work",

@@ -20,12 +20,14 @@ from relay_proto.frames import (
 
 from .asking import Asking
 from .calls import names
+from .pairs import Pairing
 from .questions import Questions
 from .tasks import Tasking
+from .tokens import Tokening
 from .working import Working
 
 
-class Agent(Asking, Working, Tasking, Questions):
+class Agent(Asking, Working, Tasking, Pairing, Tokening, Questions):
     """A registered agent. Made by `relay_client.connect`; `async with` closes it."""
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from relay_proto.targets import parse_target
 from .asks import Ask
 from .errors import refused
 from .message import AskOptions, Message
+from .payload import write_payload
 from .receiving import Receiving
 
 GRACE_S: Final = 2.0
@@ -44,6 +45,7 @@ class Asking(Receiving):
         task = asyncio.current_task()
         if options.get("key") is None:
             options["key"] = conversation.next_key()
+        options["payload"] = write_payload(options.get("payload"))
         try:
             frame = Send(
                 id=conversation.next_id(), to=to, body=body, intent="request", expect_reply_s=timeout,

@@ -7,7 +7,7 @@ from typing import Final
 from relay_proto.errors import BadFrame, CloseCode, RelayError, TooLarge, Unauthorized
 from relay_proto.frames import Bye, Error
 
-from .errors import Replaced
+from .errors import Removed, Replaced
 
 BACKOFF_S_FIRST: Final = 0.1
 BACKOFF_S_MAX: Final = 10.0
@@ -16,6 +16,7 @@ _FINAL_CODES: Final[dict[int, type[RelayError]]] = {
     CloseCode.BAD_FRAME: BadFrame,
     CloseCode.UNAUTHORIZED: Unauthorized,
     CloseCode.REPLACED: Replaced,
+    CloseCode.REMOVED: Removed,
     CloseCode.TOO_LARGE: TooLarge,
 }
 """Close codes after which the same agent must not come back by itself: it would only be refused, or fight, again."""

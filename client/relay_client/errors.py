@@ -35,6 +35,13 @@ class Replaced(RelayError):
     meaning = "Another instance of this agent took over."
 
 
+class Removed(RelayError):
+    """This agent was removed from the relay, by itself or by who may; it does not come back by itself."""
+
+    code = "removed"
+    meaning = "This agent was removed."
+
+
 class _NoReply(RelayError):
     """An `ask` without its reply: what both endings of it tell of the one agent that stands for all who were asked."""
 

@@ -1,9 +1,11 @@
 """What an agent's calls give back: messages, receipts, pages."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypedDict, TypeVar, Unpack
 
 from relay_proto.frames import Body, Deliver, Intent, Severity, StoredMessage
+
+from .payload import read_payload
 
 if TYPE_CHECKING:
     from .receiving import Receiving
@@ -21,6 +23,7 @@ class Envelope(TypedDict, total=False):
     caused_by: int | None
     content_type: str | None
     headers: dict[str, str] | None
+    payload: Any
     key: str | None
     offer_s: float | None
     hold: bool
@@ -124,13 +127,14 @@ class Message:
     root. claimable: it is work; take it with `agent.claim(message)`. priority: 9 came first, None counts as 4.
     expires_at: after that it would not have been delivered. supersedes: the older message of the sender that this one
     replaces. caused_by: the message that made the sender write it. reply_by_at: the sender is owed a reply by then.
-    type, severity: what kind of thing it is and how bad, where the sender says so.
+    type, severity: what kind of thing it is and how bad, where the sender says so. payload: what came beside the body
+    as JSON, decoded; None without one.
     """
 
     __slots__ = (
         "_agent", "_frame", "attempt", "body", "caused_by", "channel", "claimable", "content_type", "expires_at",
-        "headers", "hops", "intent", "message", "priority", "reply_by_at", "reply_to", "sender", "sent_at", "severity",
-        "subject", "supersedes", "thread", "to", "type",
+        "headers", "hops", "intent", "message", "payload", "priority", "reply_by_at", "reply_to", "sender", "sent_at",
+        "severity", "subject", "supersedes", "thread", "to", "type",
     )  # fmt: skip
 
     def __init__(self, agent: "Receiving", frame: Deliver) -> None:
@@ -147,6 +151,7 @@ class Message:
         self.intent = frame.intent
         self.content_type = frame.content_type
         self.headers: dict[str, str] = frame.headers or {}
+        self.payload = read_payload(frame.payload)
         self.claimable = frame.claimable
         self.sent_at = frame.sent_at
         self.attempt = frame.attempt
@@ -201,5 +206,5 @@ def delivered(item: StoredMessage) -> Deliver:
         subject=item.subject, channel=item.channel, reply_to=item.reply_to, intent=item.intent,
         content_type=item.content_type, headers=item.headers, priority=item.priority, claimable=item.claimable,
         expires_at=item.expires_at, supersedes=item.supersedes, caused_by=item.caused_by,
-        reply_by_at=item.reply_by_at, type=item.type, severity=item.severity,
+        reply_by_at=item.reply_by_at, type=item.type, severity=item.severity, payload=item.payload,
     )  # fmt: skip

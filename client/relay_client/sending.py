@@ -1,14 +1,16 @@
 """What an agent says: `send`, and `schedule` to itself."""
 
 import asyncio
+from typing import Any
 
 from relay_proto import codec
-from relay_proto.frames import Body, Intent, Ok, Send, Severity
+from relay_proto.frames import Body, Intent, Ok, Send, Severity, Withdraw
 from relay_proto.targets import parse_target
 
 from .calls import Calls
 from .errors import refused
 from .message import Receipt
+from .payload import write_payload
 
 
 class Sending(Calls):
@@ -27,6 +29,7 @@ class Sending(Calls):
         intent: Intent | None = None,
         content_type: str | None = None,
         headers: dict[str, str] | None = None,
+        payload: Any = None,
         key: str | None = None,
         claimable: bool = False,
         attempts: int | None = None,
@@ -53,7 +56,7 @@ class Sending(Calls):
         - `claimable`: it is work, for exactly one of the recipients (`submit` makes a task with more to it).
           `attempts`: claims of it that may end badly before it is buried (1 to 100, default 3). `offer_s`: with any:
           what its recipient has neither acked nor claimed within this goes to the next one (default 30).
-        - `type` (a word), `severity` (info, warning, error, critical): for who sorts by them.
+        - `payload`: any JSON value, for programs. `type` (a word), `severity` (info..critical): for who sorts by them.
         - `ttl_s`: never delivered later than this after it was accepted. `delay_s`: not before, even if the relay was
           down meanwhile. `priority`: 9 to 0, the higher comes first among what is queued; None counts as 4.
         - `supersedes`: an older message of one's own, not delivered any more where it was not yet; who has it in hand
@@ -65,13 +68,13 @@ class Sending(Calls):
         AmbiguousTarget, InboxFull, RateLimited, StorageFull, ... With an outbox and no connection: see `Outbox`.
         """
         conversation = self._conversation
-        if key is None:
-            key = conversation.next_key()
+        key = conversation.next_key() if key is None else key
         try:
             frame = Send(
                 id=conversation.next_id(), to=to, body=body, subject=subject, channel=channel, thread=thread,
                 reply_to=reply_to, caused_by=caused_by, intent=intent, content_type=content_type, headers=headers,
-                key=key, ttl_s=ttl_s, delay_s=delay_s, priority=priority, claimable=claimable, attempts=attempts,
+                payload=write_payload(payload), key=key, ttl_s=ttl_s, delay_s=delay_s, priority=priority,
+                claimable=claimable, attempts=attempts,
                 type=type, severity=severity, offer_s=offer_s, supersedes=supersedes, expect_reply_s=expect_reply_s,
                 waits=expect_reply_s is None, hold=hold,
             )  # fmt: skip
@@ -110,6 +113,14 @@ class Sending(Calls):
             thread=thread, caused_by=caused_by, priority=priority, ttl_s=ttl_s, supersedes=supersedes,
             timeout_s=timeout_s,
         )  # fmt: skip
+
+    async def withdraw(self, message: int, *, reason: str | None = None, force: bool = False) -> None:
+        """Take back a message that one sent: whoever has not dealt with it does not get it, or is told to drop it.
+
+        What it asked for is not wanted any more: its work is canceled (the holder is told), no reply is owed. It stays
+        in the ledger. Repeating it is nothing. Raises Forbidden for another's message, unless with `force`.
+        """
+        await self._ask(Withdraw, message=message, reason=reason, force=force)
 
     async def _send_now(self, id: int, data: bytes, key: str, timeout_s: float | None) -> Receipt:
         ok = await self._accepted(id, data, key, timeout_s)

@@ -26,6 +26,7 @@ from relay_proto.targets import parse_target
 from .calls import read
 from .errors import NOT_DONE, TaskNotDone, refused
 from .message import Envelope, Page, Receipt
+from .payload import write_payload
 from .receiving import Receiving
 from .requests import AboutClaim
 
@@ -109,6 +110,7 @@ class Tasking(Receiving):
         conversation = self._conversation
         if options.get("key") is None:
             options["key"] = conversation.next_key()
+        options["payload"] = write_payload(options.get("payload"))
         try:
             frame = Submit(
                 id=conversation.next_id(), to=to, title=title, body=body, type=type, severity=severity,

@@ -28,12 +28,12 @@ def test_each_option_is_a_field_of_the_send_with_times_in_seconds() -> None:
     fields = taken(
         "any:cap:review", "look", "--subject", "s", "--channel", "ci", "--reply-to", "#3", "--thread", "2",
         "--caused-by", "4", "--content-type", "text/plain", "--header", "path=a=b", "--header", "n=1", "--claimable",
-        "--offer", "2m", "--hold", "--ttl", "1d", "--priority", "0",
+        "--offer", "2m", "--hold", "--ttl", "1d", "--priority", "0", "--payload", '{"n": [1]}',
     )  # fmt: skip
     assert fields == {
         "to": "any:cap:review", "body": "look", "subject": "s", "channel": "ci", "reply_to": 3, "thread": 2,
         "caused_by": 4, "content_type": "text/plain", "headers": {"path": "a=b", "n": "1"}, "claimable": True,
-        "offer_s": 120.0, "hold": True, "ttl_s": 86_400.0, "priority": 0,
+        "offer_s": 120.0, "hold": True, "ttl_s": 86_400.0, "priority": 0, "payload": {"n": [1]},
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from relay_client.cli.events import event_lines, owed_lines
-from relay_proto.frames import Event, OwedReply
+from relay_proto.frames import Event, OwedReply, Pair
 
 NOW = datetime(2026, 11, 20, 14, 10, 0, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -13,6 +13,19 @@ NOW_MS = int(NOW.timestamp() * 1000)
 
 def lines(event: str, **fields: object) -> list[str]:
     return event_lines(Event(event=event, at=NOW_MS, **fields), "ann", now=NOW)  # type: ignore[arg-type]
+
+
+def pair(state: str) -> Pair:
+    return Pair(
+        pair=41,
+        sender="ben",
+        to="ann",
+        state=state,
+        thread=41,
+        opened_at=1,
+        changed_at=1,
+        objective="fix\x1b it",  # type: ignore[arg-type]
+    )
 
 
 def test_an_overdue_reply_says_what_is_known_of_the_other_side() -> None:
@@ -57,6 +70,13 @@ def test_an_overdue_reply_says_what_is_known_of_the_other_side() -> None:
             "#41 is withdrawn: superseded (offered to ben)",
         ),
         ("receipt", {"message": 41, "agent": "ben", "stage": "done"}, "#41 is done at ben"),
+        ("pair.opened", {"agent": "ben", "pair": pair("pending")}, "pair #41 with ben is open by ben: fix\\x1b it"),
+        ("pair.accepted", {"agent": "ann", "pair": pair("active")}, "pair #41 with ben is active by you: fix\\x1b it"),
+        (
+            "pair.ended",
+            {"pair": pair("ended"), "reason": "ben was not heard of for 120 s"},
+            "pair #41 with ben is ended (ben was not heard of for 120 s)",
+        ),
         ("task.claimed", {"message": 41, "agent": "ben"}, "#41 is claimed by ben"),
         (
             "task.claimed",

@@ -84,3 +84,22 @@ def test_what_is_not_open_is_not_resolved(shell: Shell) -> None:
     assert "'ben'" in foreign.err
     shell("resolve", "k")
     assert shell("resolve", "k").code == 1
+
+
+def test_a_message_is_taken_back_by_its_sender_or_by_force(shell: Shell) -> None:
+    shell("send", "ann", "oops", "--hold", "--payload", '{"n": 1}')
+    refused = shell("withdraw", "2", name="ben")
+    assert (refused.code, refused.err.endswith("; relay withdraw 2 --force does it\n")) == (77, True)
+    assert shell("withdraw", "#2", "--reason", "a slip") == (0, "#2 is withdrawn\n", "")
+    page = shell("message", "2").out
+    assert "withdrawn by lead: a slip" in page
+    assert "taken back:" in page
+    assert 'payload:\n    {"n":1}\n' in page
+    assert shell("message", "2", "--json").records[0]["payload"] == {"n": 1}
+    assert shell("withdraw", "1", "--force", "--json", name="ben").records == [{"message": 1, "state": "withdrawn"}]
+    assert shell.task()["state"] == "canceled"
+
+
+def test_a_payload_is_json(shell: Shell) -> None:
+    refused = shell("send", "ann", "x", "--hold", "--payload", "{oops")
+    assert (refused.code, "is no JSON" in refused.err) == (2, True)

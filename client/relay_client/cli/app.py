@@ -18,6 +18,7 @@ from . import failure
 
 MESSAGES: Final = "Messages and agents"
 WORK: Final = "Work"
+OPERATING: Final = "Operating"
 
 
 class Entry(NamedTuple):
@@ -35,10 +36,12 @@ COMMANDS: Final[dict[str, Entry]] = {
     "listen": Entry("relay_client.cli.listen:listen", "Be an agent: print each message that comes, then ack it."),
     "inbox": Entry("relay_client.cli.inbox:inbox", "Show an agent's inbox; reading changes nothing."),
     "message": Entry("relay_client.cli.message:message", "Show one message, how far it came and its work."),
+    "withdraw": Entry("relay_client.cli.overrule:withdraw", "Take back a message: nobody gets it any more."),
     "thread": Entry("relay_client.cli.thread:thread", "Show the messages of a thread, oldest first."),
     "owed": Entry("relay_client.cli.owed:owed", "Show the replies that an agent owes and is owed."),
     "why": Entry("relay_client.cli.why:why", "Say what an agent, a message or a task waits for."),
     "agents": Entry("relay_client.cli.agents:agents", "Show who is there and what they can do."),
+    "pair": Entry("relay_client.cli.pair:pair", "Talk to one agent alone: open, accept, send, hangup, list."),
     "submit": Entry("relay_client.cli.submit:submit", "Submit a task to an agent or a group.", WORK),
     "tasks": Entry("relay_client.cli.tasks:tasks", "Show the tasks that are open or buried, and how many.", WORK),
     "task": Entry("relay_client.cli.task:task", "Show one task: its state, result and history.", WORK),
@@ -54,6 +57,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "kick": Entry("relay_client.cli.overrule:kick", "Bring a buried task back for one more attempt.", WORK),
     "resolve": Entry("relay_client.cli.overrule:resolve", "Close the open task about something: it is over.", WORK),
     "guard": Entry("relay_client.cli.guard:guard", "Exit 0 only while a claim still holds: for hooks.", WORK),
+    "token": Entry("relay_client.cli.token:token", "Make, list and revoke the tokens that let others in.", OPERATING),
 }
 
 
@@ -83,7 +87,7 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         size = max(map(len, COMMANDS))
-        for section in (MESSAGES, WORK):
+        for section in (MESSAGES, WORK, OPERATING):
             with formatter.section(section):
                 named = ((name.ljust(size), entry) for name, entry in COMMANDS.items() if entry.section == section)
                 formatter.write_dl([(name, entry.help) for name, entry in named])

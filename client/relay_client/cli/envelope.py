@@ -16,7 +16,7 @@ from relay_proto import limits
 from relay_proto.errors import BadRequest, TooLarge
 
 from .door import check_target
-from .values import MESSAGE_ID, PRIORITY, span
+from .values import JSON, MESSAGE_ID, PRIORITY, span
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -56,6 +56,7 @@ _ABOUT: Final = (
     ),
     click.option("--content-type", metavar="TYPE", help="What the body is, e.g. application/json."),
     click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; may be repeated."),
+    click.option("--payload", type=JSON, metavar="JSON", help="A value beside the body, for programs."),
 )
 _WAY: Final = (
     click.option(

@@ -21,6 +21,8 @@ def event_lines(event: Event, own_name: str, *, now: datetime) -> list[str]:
     """The lines for one event; mostly one. `own_name` is who is told."""
     if event.event == "owed":
         return owed_lines(event.items or [], own_name, now=now)
+    if event.pair is not None:
+        return [escape(_pair_line(event, own_name))]
     if is_about_work(event):
         return [escape(line) for line in _work_lines(event, own_name)]
     about, who = f"#{event.message}", event.agent or "somebody"
@@ -52,6 +54,17 @@ def event_lines(event: Event, own_name: str, *, now: datetime) -> list[str]:
 def is_about_work(event: Event) -> bool:
     """Whether it says what became of work."""
     return event.event.startswith(("task.", "claim."))
+
+
+def _pair_line(event: Event, own_name: str) -> str:
+    """The line for what became of a pair (not escaped)."""
+    pair = event.pair
+    assert pair is not None
+    others = [name for name in (pair.sender, pair.to) if name != own_name]
+    by = f" by {_who(event, own_name)}" if event.agent else ""
+    about = f": {pair.objective}" if pair.objective and pair.state in ("pending", "active") else ""
+    state = "open" if pair.state == "pending" else pair.state
+    return f"pair #{pair.pair} with {' and '.join(others)} is {state}{by}{_why(event)}{about}"
 
 
 def _work_lines(event: Event, own_name: str) -> list[str]:

@@ -142,6 +142,8 @@ def _explain_relay(exc: BaseException) -> tuple[int, str]:
         return UNREACHABLE, escape(str(exc) or "the relay did not answer in time")
     if isinstance(exc, (Unauthorized, Forbidden)):
         hint = "; a token goes in --token or RELAY_TOKEN" if isinstance(exc, Unauthorized) else ""
+        if isinstance(exc.detail.get("speaks_for"), str):
+            hint = f"; --as {exc.detail['speaks_for']} says that it is you"
         return NOT_ALLOWED, escape(f"{exc.message} ({exc.code}){hint}")
     if isinstance(exc, RelayError):
         return FAILED, escape(f"{exc.message}{_detail(exc)}")

@@ -52,15 +52,16 @@ def listen(agent: str, count: int | None, takeover: bool, as_json: bool, door: D
 
     What becomes of the tasks that AGENT submitted is said on stderr.
     """
-    run(_listen(door, Ear(replace(door, name=agent), groups, as_json, count), takeover))
+    run(_listen(Ear(replace(door, name=agent), groups, as_json, count), takeover))
 
 
-async def _listen(asker: Door, ear: Ear, takeover: bool) -> None:
+async def _listen(ear: Ear, takeover: bool) -> None:
     import relay_client
 
-    before = await registration(asker, ear.door.name, instead=None if takeover else TAKEOVER.format(ear.door.name))
-    groups = before | {name: values for name, values in ear.groups.items() if values}
     door, columns, printed = ear.door, width(), 0
+    # Looked up under the agent's own name: its token may be good for no other.
+    before = await registration(door, door.name, instead=None if takeover else TAKEOVER.format(door.name))
+    groups = before | {name: values for name, values in ear.groups.items() if values}
     async with relay_client.connect(door.url, agent=door.name, token=door.token, **groups) as agent:
         await agent.subscribe("task")
         say(f"{door.name} listens at {door.url}; Ctrl-C ends it")

@@ -1,4 +1,5 @@
-"""`relay cancel`, `relay kick`, `relay resolve`: what is said about a task by others than its holder."""
+"""`relay cancel`, `relay kick`, `relay resolve`: what is said about a task by others than its holder; and `relay
+withdraw`, what is said about a message by its sender."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -42,6 +43,29 @@ def cancel(identifier: int, reason: str | None, force: bool, as_json: bool, door
         return identifier
 
     _tell(door, action, "canceled", "#{} is canceled", as_json)
+
+
+@click.command(short_help="Take a message back: nobody gets it any more.")
+@id_argument
+@click.option("--reason", metavar="TEXT", help="Why; the recipients' receipts keep it.")
+@click.option("--force", is_flag=True, help="Also a message that someone else sent.")
+@json_option
+@client_options
+def withdraw(identifier: int, reason: str | None, force: bool, as_json: bool, door: Door) -> None:
+    """Take message ID back: who has not dealt with it does not get it, or is told to drop it. Its work is canceled.
+
+    It stays readable (relay message ID). A message is its sender's to take back: --as NAME, or --force.
+    """
+
+    async def action(agent: "Agent") -> int:
+        try:
+            await agent.withdraw(identifier, reason=reason, force=force)
+        except Forbidden as exc:
+            exc.add_note(f"relay withdraw {identifier} --force does it")
+            raise
+        return identifier
+
+    _tell(door, action, "withdrawn", "#{} is withdrawn", as_json)
 
 
 @click.command(short_help="Bring a buried task back for one more attempt.")

@@ -19,7 +19,8 @@ LIMIT_DEFAULT = 100
 class Listed(Protocol):
     """What a list is made of: it has the id of its message."""
 
-    message: int
+    @property
+    def message(self) -> int: ...
 
 
 Item = TypeVar("Item", bound=Listed)

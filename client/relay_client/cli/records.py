@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
+from ..payload import read_payload
 from .escape import escape_json
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def struct_record(item: msgspec.Struct) -> dict[str, Any]:
     record: dict[str, Any] = msgspec.to_builtins(item, builtin_types=(bytes,))
     _bytes_as_base64(record, "body")
     _bytes_as_base64(record, "result")
+    if "payload" in record:
+        record["payload"] = read_payload(record["payload"])
     if isinstance(record.get("work"), dict):
         _bytes_as_base64(record["work"], "result")
     return record
@@ -61,6 +64,7 @@ def message_record(message: "Message") -> dict[str, Any]:
         "supersedes": message.supersedes,
         "reply_by_at": message.reply_by_at,
         "body": message.body,
+        "payload": message.payload,
     }
     _bytes_as_base64(record, "body")
     return {name: value for name, value in record.items() if value is not None}

@@ -50,6 +50,8 @@ class Shown(Protocol):
     @property
     def supersedes(self) -> int | None: ...
     @property
+    def payload(self) -> Any: ...
+    @property
     def reply_by_at(self) -> int | None: ...
 
 
@@ -82,6 +84,8 @@ def _marks(message: Shown, now: datetime) -> list[str]:
         marks.append(f"reply by {clock(message.reply_by_at, now)}")
     if message.priority is not None:
         marks.append(f"priority {message.priority}")
+    if message.payload is not None:
+        marks.append("payload")
     if message.supersedes is not None:
         marks.append(f"replaces #{message.supersedes}")
     if isinstance(message, StoredMessage) and message.due_at is not None:
@@ -101,6 +105,11 @@ def body_text(body: str | bytes | None) -> str:
 def indented(text: str) -> list[str]:
     """The lines of a text by someone else, escaped and set in, so that none can pose as a line of ours."""
     return [f"    {line}" for line in escape(text, keep="\n\t").split("\n")]
+
+
+def payload_lines(payload: str | None) -> list[str]:
+    """The JSON that came beside a body, under its own heading; nothing without one."""
+    return [] if payload is None else ["", "payload:", *indented(payload)]
 
 
 def clock(at: int, now: datetime) -> str:
@@ -192,13 +201,14 @@ def message_page(item: StoredMessage, *, now: datetime, width: int | None = None
         ("type", item.type or ""),
         ("severity", item.severity or ""),
         ("priority", "" if item.priority is None else str(item.priority)),
+        ("taken back", "" if item.withdrawn_at is None else when(item.withdrawn_at, now)),
         ("due", "" if item.due_at is None else when(item.due_at, now)),
         ("expires", "" if item.expires_at is None else when(item.expires_at, now)),
         ("reply by", "" if item.reply_by_at is None else when(item.reply_by_at, now)),
         *((f"header {name}", value) for name, value in (item.headers or {}).items()),
     ]
     lines = [f"{escape(name) + ':':<10}{escape(value)}" for name, value in facts if value]
-    lines += ["", *indented(body_text(item.body))]
+    lines += ["", *indented(body_text(item.body)), *payload_lines(item.payload)]
     if item.work is not None:
         lines += ["", f"{'work:':<10}{escape(work_text(item.work, now=now))}"]
     if item.deliveries:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from relay_proto.frames import State, Task, TaskEvent
 
+from ..payload import write_payload
 from .escape import escape
-from .render import ago, body_text, clock, cut, indented, remarks, share_text, table, when
+from .render import ago, body_text, clock, cut, indented, payload_lines, remarks, share_text, table, when
 from .spans import about, span_text
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def task_page(task: Task, *, now: datetime, width: int | None = None) -> list[st
     lines = [f"{name + ':':<10}{escape(value)}" for name, value in _facts(task, now) if value]
     if task.body:
         lines += ["", *indented(body_text(task.body))]
+    lines += payload_lines(task.payload)
     if task.result is not None:
         lines += ["", "result:", *indented(body_text(task.result))]
     if task.history:
@@ -197,7 +199,9 @@ def claim_lines(item: "Message", fence: int, lease_s: float) -> list[str]:
         ("channel", item.channel or ""),
     ]
     lines = [f"{name + ':':<10}{escape(value)}" for name, value in facts if value]
-    return [*lines, "", *indented(body_text(item.body))] if item.body else lines
+    if item.body:
+        lines += ["", *indented(body_text(item.body))]
+    return lines + payload_lines(write_payload(item.payload))
 
 
 def ended_text(task: Task) -> str:

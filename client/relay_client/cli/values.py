@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import click
+import orjson
 
 from relay_proto import limits
 
@@ -49,6 +50,14 @@ def parse_share(text: str) -> float:
     return share
 
 
+def parse_json(text: str) -> Any:
+    """What a JSON text says. Raises ValueError."""
+    try:
+        return orjson.loads(text)
+    except ValueError as exc:
+        raise ValueError(f"{text[:40]!r} is no JSON: {exc}") from None
+
+
 class Parsed(click.ParamType):  # type: ignore[type-arg]  # it has no parameters before click 8.4
     """The type of an option whose text a function reads; what it refuses (ValueError) is a usage error."""
 
@@ -67,6 +76,7 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]  # it has no parameters
 
 MESSAGE_ID: Final = Parsed("id", parse_message_id)
 FENCE: Final = Parsed("fence", parse_fence)
+JSON: Final = Parsed("json", parse_json)
 PRIORITY: Final = Parsed("priority", parse_priority)
 
 
