@@ -58,7 +58,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> int:
 @contextmanager
 def own_relay() -> Iterator[None]:
     """A relay of our own on a free port: RELAY_URL names it meanwhile, for our child processes too. Its data goes with
-    it."""
+    it. It asks for no token, and would refuse one that is another relay's."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     url = f"http://127.0.0.1:{port}"
@@ -75,6 +75,7 @@ def own_relay() -> Iterator[None]:
                     raise SystemExit(f"the relay did not start:\n{log.read_text()}")
                 time.sleep(0.02)  # nothing but its port tells an outsider that it is up
             os.environ["RELAY_URL"] = url
+            os.environ.pop("RELAY_TOKEN", None)
             yield
         finally:
             os.environ.pop("RELAY_URL", None)
