@@ -36,8 +36,8 @@ class Session:
 
     __slots__ = (
         "address", "agent", "alive_at", "close", "credit", "epoch", "events", "frames", "grant", "held", "idle_at",
-        "in_front", "instance", "lagging", "lost", "name", "parked", "parting", "polled", "pushed_to", "ranked", "refilling",
-        "registering", "rescan", "unacked", "unwatch", "visiting", "wire", "writable",
+        "in_front", "instance", "lagging", "lost", "name", "parked", "parting", "polled", "pushed_to", "ranked",
+        "refilling", "registering", "rescan", "unacked", "unwatch", "visiting", "wire", "writable",
     )  # fmt: skip
 
     def __init__(self, name: str, wire: Any, grant: Grant, address: str = "") -> None:

@@ -1,6 +1,7 @@
 """events: what the relay tells by itself, in a line a person understands."""
 
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 
@@ -15,16 +16,9 @@ def lines(event: str, **fields: object) -> list[str]:
     return event_lines(Event(event=event, at=NOW_MS, **fields), "ann", now=NOW)  # type: ignore[arg-type]
 
 
-def pair(state: str) -> Pair:
+def pair(state: Literal["pending", "active", "rejected", "ended"]) -> Pair:
     return Pair(
-        pair=41,
-        sender="ben",
-        to="ann",
-        state=state,
-        thread=41,
-        opened_at=1,
-        changed_at=1,
-        objective="fix\x1b it",  # type: ignore[arg-type]
+        pair=41, sender="ben", to="ann", state=state, thread=41, opened_at=1, changed_at=1, objective="fix\x1b it"
     )
 
 

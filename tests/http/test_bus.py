@@ -1,5 +1,7 @@
 """bus.py: the door of the bus for twenty agents, over real HTTP against the daemon process."""
 
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +9,7 @@ import httpx
 import pytest
 
 from tests.daemon import Daemon
+from tests.http.raw import HOST, Raw
 
 
 def send(door: httpx.Client, sender: str, to: str, body: str, **fields: Any) -> httpx.Response:
@@ -42,6 +45,30 @@ def test_a_key_makes_one_letter(door: httpx.Client) -> None:
     again = send(door, "ada", "ben", "hi", idempotencyKey="k")
     assert (again.status_code, again.json()["duplicate"], again.json()["id"]) == (200, True, 1)
     assert send(door, "ada", "ben", "other", idempotencyKey="k").status_code == 409
+
+
+def test_a_letter_is_not_read_by_who_went_before_the_answer(daemon: Daemon, door: httpx.Client) -> None:
+    send(door, "ada", "ben", "hi")
+    os.kill(daemon.pid, signal.SIGSTOP)
+    with Raw(daemon) as hasty:
+        hasty.say(b"GET /api/inbox/ben?mark_read=true HTTP/1.1\r\n", HOST, b"\r\n")
+    os.kill(daemon.pid, signal.SIGCONT)
+    for _ in range(10):  # what the first one set in motion is over by then
+        assert bodies(door, "ben") == ["hi"]
+    assert bodies(door, "ben", mark_read="true") == ["hi"]
+    assert bodies(door, "ben", mark_read="true") == []
+
+
+def test_a_look_at_the_head_of_an_inbox_reads_nothing(door: httpx.Client) -> None:
+    send(door, "ada", "ben", "hi")
+    assert door.head("/api/inbox/ben", params={"mark_read": "true"}).status_code == 200
+    assert bodies(door, "ben", mark_read="true") == ["hi"]
+
+
+def test_what_was_marked_is_not_there_for_the_very_next_request(door: httpx.Client) -> None:
+    for turn in range(50):
+        send(door, "ada", "ben", f"letter {turn}")
+        assert bodies(door, "ben", mark_read="true") == [f"letter {turn}"]
 
 
 @pytest.mark.parametrize(

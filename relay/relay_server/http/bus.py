@@ -81,9 +81,15 @@ async def inbox(call: Call) -> Reply:
         await polled.join(call.relay, call.grant, agent)
     frame = wire.Inbox(id=0, agent=agent, after=query.since, limit=query.limit)
     found, ok = await inboxes.page(call, frame, query.wait)
-    if query.mark_read and found:
-        await say(call, agent, wire.Ack(id=0, messages=[one.id for one in found]))
-    return Reply(found, headers=next_page(ok))
+    if not (query.mark_read and found) or call.request.method == "HEAD":
+        return Reply(found, headers=next_page(ok))
+
+    async def mark() -> None:
+        """What was given to the connection is read; of who is gone nothing is."""
+        if not call.is_gone:
+            await say(call, agent, wire.Ack(id=0, messages=[one.id for one in found]))
+
+    return Reply(found, headers=next_page(ok), then=mark)
 
 
 OPERATIONS = (

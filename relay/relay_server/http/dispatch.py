@@ -1,10 +1,12 @@
 """One request, from its head to its answer: who is it, may it, what does it say; then the handler, then JSON."""
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import msgspec
 import structlog
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -62,6 +64,12 @@ class Call:
             raise error
         return await self.relay.callers.ask(agent, frame, instance)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whoever asked has closed the connection: it reads no answer."""
+        transport = self.request.scope.get("relay.transport")
+        return transport is not None and bool(transport.is_closing())
+
     async def look_up(self, frame: Any) -> wire.Ok:
         """Ask a question that needs no name."""
         return await self.relay.callers.look_up(frame)
@@ -118,7 +126,18 @@ class Endpoint:
         reply = await operation.handler(Call(self.relay, request, grant, path, query, body))
         if isinstance(reply, Response):
             return reply
-        return json_response(reply.status, reply.content, reply.headers)
+        response = json_response(reply.status, reply.content, reply.headers)
+        if reply.then is not None:
+            response.background = BackgroundTask(_follow, reply.then)
+        return response
+
+
+async def _follow(then: Callable[[], Awaitable[None]]) -> None:
+    """What follows an answer. Should it be refused, the answer is true all the same: it is only written down."""
+    try:
+        await then()
+    except RelayError as error:
+        log.warning("what was to follow an answer was refused", code=error.code, error=error.message)
 
 
 def json_response(status: int, content: Any, headers: Any = None) -> Response:

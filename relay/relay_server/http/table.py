@@ -17,14 +17,24 @@ API: Final = "/api"
 
 
 class Reply:
-    """What a handler answers: a status and content (structs, lists, maps) to be written as JSON."""
+    """What a handler answers: a status and content (structs, lists, maps) to be written as JSON.
 
-    __slots__ = ("content", "headers", "status")
+    `then`: is called when it was written, in the same breath: no later request of this client is read before.
+    """
 
-    def __init__(self, content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+    __slots__ = ("content", "headers", "status", "then")
+
+    def __init__(
+        self,
+        content: Any,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        then: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.content = content
         self.status = status
         self.headers = headers or {}
+        self.then = then
 
 
 Handler = Callable[["Call"], Awaitable[Reply | Response]]
