@@ -126,6 +126,10 @@ class Relay:
             self._loop.call_soon(self._flush)
         self._keep_time()
 
+    def wake_turns(self) -> None:
+        """Look whether there is a turn to take, or none any more."""
+        self._work.set()
+
     def gone(self, websocket: WebSocket) -> None:
         """A connection has ended, for whatever reason."""
         self.websockets.discard(websocket)
@@ -171,7 +175,7 @@ class Relay:
     async def _turns(self) -> None:
         """Runs until it is told to stop and nothing is left to decide."""
         broker = self.broker
-        while not (self.stopping and not broker.commands):
+        while not (self.stopping and not broker.commands and self.callers.is_idle):
             await self._work.wait()
             self._work.clear()
             while broker.commands or broker.questions:

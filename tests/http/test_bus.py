@@ -65,6 +65,13 @@ def test_a_look_at_the_head_of_an_inbox_reads_nothing(door: httpx.Client) -> Non
     assert bodies(door, "ben", mark_read="true") == ["hi"]
 
 
+def test_who_closes_after_the_answer_has_read_it(door: httpx.Client) -> None:
+    send(door, "ada", "ben", "hi")
+    for expected in (["hi"], []):
+        answer = door.get("/api/inbox/ben", params={"mark_read": "true"}, headers={"Connection": "close"})
+        assert [one["body"] for one in answer.json()] == expected
+
+
 def test_what_was_marked_is_not_there_for_the_very_next_request(door: httpx.Client) -> None:
     for turn in range(50):
         send(door, "ada", "ben", f"letter {turn}")

@@ -1,6 +1,7 @@
 """callers.py: frames said over HTTP, at the desk of a real relay with a real store."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from relay_proto.errors import Unavailable, UnknownAgent
 from relay_proto.frames import Agents, Claim, Complete, Inbox, Send
+from relay_proto.targets import AGENT_PATTERN
 from relay_server.config import Config
 from relay_server.http import callers as callers_module
 from relay_server.server import Relay
@@ -47,6 +49,11 @@ async def test_a_script_is_no_agent_of_the_list_and_belongs_to_no_group(relay: R
     await relay.callers.ask("script", hello())
     assert await names(relay) == []
     assert (await relay.callers.ask("other", hello("broadcast"))).recipients == 0
+
+
+def test_who_only_looks_is_nobody() -> None:
+    """An agent of that name would be heard of whenever anybody looks at anything."""
+    assert re.fullmatch(AGENT_PATTERN, callers_module.READER) is None
 
 
 async def test_what_the_desk_refuses_is_raised(relay: Relay) -> None:

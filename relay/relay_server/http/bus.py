@@ -85,9 +85,8 @@ async def inbox(call: Call) -> Reply:
         return Reply(found, headers=next_page(ok))
 
     async def mark() -> None:
-        """What was given to the connection is read; of who is gone nothing is."""
-        if not call.is_gone:
-            await say(call, agent, wire.Ack(id=0, messages=[one.id for one in found]))
+        """What was given to the connection is read."""
+        await say(call, agent, wire.Ack(id=0, messages=[one.id for one in found]))
 
     return Reply(found, headers=next_page(ok), then=mark)
 

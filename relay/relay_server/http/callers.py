@@ -25,17 +25,19 @@ CALLERS_MAX: Final = 4096
 """Visits that are kept."""
 WAITING_MAX: Final = 8192
 """Requests that wait for their turn, at which more are refused: about a second of the store."""
-READER: Final = "relay"
-"""What the session is called that only looks things up. It never registers: it says nothing that has a sender."""
+READER: Final = "(reader)"
+"""What the session is called that only looks things up. No agent can have this name, so nobody is heard by it."""
 
 
 class Caller:
     """One visit, and who waits for which answer: what a session calls its wire."""
 
-    __slots__ = ("_callers", "_next", "_waiting", "session")
+    __slots__ = ("_callers", "_next", "_waiting", "name", "session")
 
-    def __init__(self, callers: "Callers", session: Session) -> None:
+    def __init__(self, callers: "Callers", session: Session, name: tuple[str, str]) -> None:
         self._callers = callers
+        self.name = name
+        """(agent, instance): what it is kept under."""
         self._next = 1
         self._waiting: dict[int, asyncio.Future[wire.Ok]] = {}
         self.session = session
@@ -92,23 +94,31 @@ class Callers:
         self._reader: Caller | None = None
         self._waiting = 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Nobody waits for an answer."""
+        return not self._waiting
+
     async def ask(self, agent: str, frame: Any, instance: str | None = None) -> wire.Ok:
         """Say `frame` in the name of `agent` (its process `instance`) and give the answer. Its id is set here.
 
         Raises RelayError: what the codec, the desk or the store refuses.
         """
+        if self.relay.stopping:
+            raise Unavailable("the relay is stopping", retry_after_s=1.0)
         return await self._say(self._visit(agent, instance or http_instance(agent)), frame)
 
     async def look_up(self, frame: Any) -> wire.Ok:
-        """The answer to a question that needs no name. Raises RelayError."""
+        """The answer to a question that needs no name. Raises RelayError.
+
+        Also while the relay stops: what was decided is looked up to be told, and must not be called refused then.
+        """
         if self._reader is None:
-            self._reader = self._open(READER)
+            self._reader = self._open(READER, (READER, ""))
             self._reader.session.agent = READER
         return await self._say(self._reader, frame)
 
     async def _say(self, caller: Caller, frame: Any) -> wire.Ok:
-        if self.relay.stopping:
-            raise Unavailable("the relay is stopping", retry_after_s=1.0)
         if self._waiting >= WAITING_MAX:
             raise Unavailable(f"{self._waiting} requests are waiting already", retry_after_s=1.0)
         re, answer = caller.expect(asyncio.get_running_loop())
@@ -120,6 +130,8 @@ class Callers:
         finally:
             self._waiting -= 1
             caller.forget(re)
+            if self.relay.stopping:
+                self.relay.wake_turns()  # it may have been the last one
 
     def _receive(self, session: Session, frame: Any) -> None:
         batch = decode_client_batch(join_frames((encode_checked(frame),)))
@@ -137,15 +149,15 @@ class Callers:
             return caller
         if caller is not None and caller.is_idle:
             self.drop(caller)  # another instance has taken the agent over since: what is said now is of today
-        caller = self._open(self.relay.next_session_name())
+        caller = self._open(self.relay.next_session_name(), name)
         self._receive(caller.session, wire.Register(id=0, agent=agent, instance=instance, visit=True))
         self._visits[name] = caller
         self._make_room()
         return caller
 
-    def _open(self, name: str) -> Caller:
-        session = Session(name, None, ANYONE)
-        session.wire = caller = Caller(self, session)
+    def _open(self, session_name: str, name: tuple[str, str]) -> Caller:
+        session = Session(session_name, None, ANYONE)
+        session.wire = caller = Caller(self, session, name)
         session.visiting = True
         return caller
 
@@ -159,12 +171,12 @@ class Callers:
 
     def drop(self, caller: Caller) -> None:
         """This visit is over."""
-        for name in [name for name, kept in self._visits.items() if kept is caller]:
-            del self._visits[name]
+        if self._visits.get(caller.name) is caller:
+            del self._visits[caller.name]
         self.relay.broker.lost(caller.session)
 
     def close(self) -> None:
-        """The relay ends: nobody who still waits will be answered."""
+        """The relay has ended: nobody who still waits will be answered."""
         stopping = Unavailable("the relay is stopping", retry_after_s=1.0)
         for caller in (*self._visits.values(), *([self._reader] if self._reader else [])):
             caller.fail(stopping)

@@ -123,11 +123,12 @@ class Endpoint:
             if data:
                 check_json(request.headers.get("content-type"))
             body = from_json(operation.body, data)
-        reply = await operation.handler(Call(self.relay, request, grant, path, query, body))
+        call = Call(self.relay, request, grant, path, query, body)
+        reply = await operation.handler(call)
         if isinstance(reply, Response):
             return reply
         response = json_response(reply.status, reply.content, reply.headers)
-        if reply.then is not None:
+        if reply.then is not None and not call.is_gone:
             response.background = BackgroundTask(_follow, reply.then)
         return response
 

@@ -19,7 +19,8 @@ API: Final = "/api"
 class Reply:
     """What a handler answers: a status and content (structs, lists, maps) to be written as JSON.
 
-    `then`: is called when it was written, in the same breath: no later request of this client is read before.
+    `then`: is called when it was written, in the same breath: no later request of this client is read before. It is
+    not called when the client has gone before that.
     """
 
     __slots__ = ("content", "headers", "status", "then")
