@@ -27,8 +27,8 @@ DESK = {
     f"relay_server.{name}"
     for name in (
         "answers", "asking", "broker", "calling", "feed", "feeding", "granting", "housekeeping", "listing", "news",
-        "paired", "pairing", "post", "sending", "sent", "session", "standing", "telling", "why", "why_delivery",
-        "why_work", "words", "worked", "working",
+        "paired", "pairing", "post", "sending", "sent", "session", "standing", "telling", "visitors", "why",
+        "why_delivery", "why_work", "words", "worked", "working",
     )
 }  # fmt: skip
 INTERFACE = "relay_server.store.interface"
@@ -75,6 +75,7 @@ COVERED_BY = {
     "relay_server.http.said": ("tests/http/test_messages.py", "what each refusal is about, tested with the process"),
     "relay_server.http.shapes": ("tests/http/test_messages.py", "data; each row's tests look at what it answers"),
     "relay_server.http.errors": ("tests/http/test_dispatch.py", "tested with the process"),
+    "relay_server.http.followed": ("tests/http/test_bus.py", "tested with the process"),
     "relay_server.http.operations": ("tests/http/test_dispatch.py", "a list of lists"),
     "relay_server.http.probes": ("tests/relay/test_server.py", "tested with the process"),
     "relay_server.http.table": ("tests/http/test_dispatch.py", "data without behaviour"),

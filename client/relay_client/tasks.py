@@ -217,12 +217,19 @@ class Tasking(Receiving):
         await self._ask(Kick, message=message, reason=reason)
 
     async def resolve(
-        self, dedupe_key: str, source: str | None = None, result: Body | None = None, reason: str | None = None
+        self,
+        dedupe_key: str,
+        source: str | None = None,
+        result: Body | None = None,
+        reason: str | None = None,
+        key: str | None = None,
     ) -> int:
         """What the open task of this source (default: this agent) and dedupe_key is about is over, whoever saw to it:
         the task is done, and who holds it is told. Gives back its message id. Raises UnknownMessage when none is open.
+
+        key: said again with it, it is the same task, and a later one of this dedupe_key stays open.
         """
-        ok = await self._ask(Resolve, dedupe_key=dedupe_key, source=source, result=result, reason=reason)
+        ok = await self._ask(Resolve, dedupe_key=dedupe_key, source=source, result=result, reason=reason, key=key)
         return ok.message or 0
 
 

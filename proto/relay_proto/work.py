@@ -188,6 +188,7 @@ class Resolve(Request, tag="resolve"):
     source: Source | None = None  # default: who says so
     result: Any = None
     reason: Reason | None = None
+    key: Key | None = None  # said again with the same key: the first answer, and no later task is ended
 
     def __post_init__(self) -> None:
         _check_result(self.result)

@@ -3,7 +3,8 @@
 A relay on loopback without a token is open to local processes. It must not be open to the web pages that the same
 machine's browser shows: a page can make the browser open a WebSocket to localhost (cross-site WebSocket hijacking) or
 point its own host name at 127.0.0.1 (DNS rebinding). Browsers always send Origin on an upgrade and can't forge Host;
-agents send no Origin. So: Host must be one of ours, and an Origin, if there is one, must be on the list.
+agents send no Origin. So: Host must be one of ours, and an Origin, if there is one, must be on the list. Where a
+browser sends none (an image, a link), Sec-Fetch-Site says that it is a page's request.
 """
 
 import hashlib
@@ -11,6 +12,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
+OWN_SITES: Final = frozenset({"none", "same-origin"})
+"""Sec-Fetch-Site of what a person typed, and of the relay's own pages. Another port of this machine is another site."""
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
@@ -74,9 +77,16 @@ def origin_allowed(origin: str | None, allowed: Collection[str]) -> bool:
 
 
 def why_not_let_in(
-    hosts: Sequence[str], origins: Sequence[str], allowed_hosts: Collection[str], allowed_origins: Collection[str]
+    hosts: Sequence[str],
+    origins: Sequence[str],
+    allowed_hosts: Collection[str],
+    allowed_origins: Collection[str],
+    sites: Collection[str] = (),
 ) -> tuple[int, str] | None:
     """HTTP status and reason for a request that may not come in, by its Host and Origin headers; None for one that may.
+
+    `sites`: its Sec-Fetch-Site headers. A page's <img> or link makes a request without an Origin; browsers say there
+    what it is, and pages can't.
 
     Both doors ask this, the WebSocket's and HTTP's, so that neither lets in what the other keeps out.
     """
@@ -86,6 +96,8 @@ def why_not_let_in(
         return 403, "this Host is not served here (--allow-host)"
     if not origin_allowed(origins[0] if origins else None, allowed_origins):
         return 403, "this Origin may not connect (--allow-origin)"
+    if not origins and "*" not in allowed_origins and not OWN_SITES.issuperset(site.lower() for site in sites):
+        return 403, "another site's page made this request; only pages of --allow-origin may, and by a script"
     return None
 
 

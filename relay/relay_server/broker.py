@@ -19,7 +19,7 @@ from relay_proto.codec import Refusal
 from relay_proto.errors import BadRequest, CloseCode, Forbidden, NotRegistered, RelayError
 from relay_proto.version import __version__
 
-from . import asking, granting, pairing, telling, working
+from . import asking, granting, pairing, telling, visitors, working
 from .arrivals import Arrivals
 from .deadlines import Deadlines
 from .directory import COMPARISONS_MAX, Directory
@@ -77,6 +77,8 @@ class Broker:
         self.arrivals = Arrivals()
         self.pairs = pairing.Pairs()
         self.feed = Feed()
+        self.integrations: frozenset[str] = frozenset()
+        """Names of outside systems: what is reported in such a name is that system's own."""
         self.courier: Courier | None = None
         """Who carries out callbacks, when an integration wants some."""
         self.sessions: dict[str, Session] = {}
@@ -146,6 +148,7 @@ class Broker:
             begin_wait(self, asked.asker, asked.on, self.directory.monotonic(asked.reply_by_at), asked.message)
         self.wake_at(snapshot.due_at, now, now_ms)
         start(self, now)
+        visitors.start(self, now)
 
     def take(self, weight_max: int) -> tuple[list[ask.Command], list[ask.Question]]:
         """What the next turn decides, and what is to be looked up after it. Many rows weigh like many commands."""
@@ -202,9 +205,9 @@ class Broker:
     def hear(self, agent: str, now: float) -> None:
         """Somebody asks or speaks for this agent: one without a socket is heard of by that alone."""
         self.pairs.heard(agent, now)
-        session = self.sessions.get(agent)
-        if session is not None and session.polled:
-            self.directory.agents[agent].heard_at = now
+        known, session = self.directory.get(agent), self.sessions.get(agent)
+        if known is not None and (not known.epoch or (session is not None and session.polled)):
+            known.heard_at = now
 
     def refuse(self, session: Session, re: int | None, error: RelayError) -> None:
         """Answer a frame with an error."""
@@ -279,6 +282,8 @@ class Broker:
         if session.unwatch is not None:
             session.unwatch()
         if session.agent is not None:
+            if session.visiting and (known := self.directory.get(session.agent)) is not None:
+                known.visits -= 1
             self._part(session, session.agent, left=False)
             self.receipt_watchers.discard(session)
             self.presence_watchers.discard(session)
@@ -374,6 +379,8 @@ def _weight(command: ask.Command) -> int:
         return 1 + len(command.messages) // 4
     if type(command) is ask.ClaimNext:
         return 2 * command.n
+    if type(command) is ask.ForgetVisitors:
+        return 1 + len(command.agents) // 4
     return 1
 
 

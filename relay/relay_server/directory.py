@@ -33,7 +33,7 @@ class Agent:
 
     __slots__ = (
         "agent", "alive_at", "caps", "channels", "connected", "epoch", "heard_at", "instance", "is_silent", "label",
-        "left", "load", "lost_at", "machine", "meta", "said_bye", "status", "tags", "visitor", "will",
+        "left", "load", "lost_at", "machine", "meta", "said_bye", "status", "tags", "visitor", "visits", "will",
     )  # fmt: skip
 
     def __init__(self, agent: str) -> None:
@@ -63,6 +63,8 @@ class Agent:
         """What to send when it falls silent."""
         self.visitor = False
         """It never registered but to visit: it can be written to, and belongs to no group."""
+        self.visits = 0
+        """Visits of it that are open."""
 
     @property
     def is_human(self) -> bool:
@@ -162,6 +164,11 @@ class Directory:
         self.describe(agent, None, (), (), ())
         agent.visitor = True
         self._names = None
+
+    def forget(self, agent: Agent) -> None:
+        """A visitor whose name is not known any more: it has no row, and no index has it."""
+        del self.agents[agent.agent]
+        self._known = None
 
     def describe(
         self, agent: Agent, label: str | None, tags: Iterable[str], caps: Iterable[str], channels: Iterable[str]

@@ -150,12 +150,13 @@ class Doorkeeper:
     ) -> Grant:
         """A stored token is let in, `until` its time is over (monotonic seconds).
 
-        One for an integration has the bounds that the configuration sets for that one, if it names it.
+        One for an integration has the bounds that the configuration sets for that one; when it names no such
+        integration (any more), its token may address nobody.
         """
         targets: frozenset[str] | None = None
         channels: frozenset[str] | None = None
         if integration is not None:
-            targets, channels = self._by_integration.get(integration, (None, None))
+            targets, channels = self._by_integration.get(integration, (frozenset(), frozenset()))
         grant = make_grant(
             frozenset(scopes),
             token=token, agent=agent, integration=integration, targets=targets, channels=channels, until=until,

@@ -29,6 +29,8 @@ EVENT_BYTES: Final = 512
 NAME_BYTES: Final = 72
 """What each agent counts for that it concerns: a place in a set and one in the message's list."""
 
+NUMBERS_MIN: Final = 64
+"""Numbers of events that are kept for one agent without looking whether they are still needed."""
 CHUNKS_MAX: Final = 16
 """Texts kept at once for listeners that are at the same place; most are."""
 
@@ -65,11 +67,13 @@ class Hello(Struct):
 class Circle:
     """Those who listen for one agent, and the numbers of the events that concern it: kept once for all of them."""
 
-    __slots__ = ("listeners", "lost", "numbers", "since")
+    __slots__ = ("kept_max", "listeners", "lost", "numbers", "since")
 
     def __init__(self, since: int) -> None:
         self.listeners: set[Listener] = set()
         self.numbers: list[int] = []
+        self.kept_max = NUMBERS_MIN
+        """So many of them, and it is looked for those that are not needed any more."""
         self.since = since
         """All from this number on that concern the agent stand in `numbers`, but for what is not kept any more."""
         self.lost = 0
@@ -155,8 +159,9 @@ class Feed:
             if circle is None or (circle.numbers and circle.numbers[-1] == number):
                 continue  # nobody listens for it; or it is named twice
             circle.numbers.append(number)
-            if len(circle.numbers) > 2 * EVENTS_MAX:
+            if len(circle.numbers) > circle.kept_max:
                 self._sweep(circle)
+                self._drop_told(circle)
             self._touched[circle] = None
 
     def _sweep(self, circle: Circle) -> None:
@@ -165,6 +170,13 @@ class Feed:
         if gone:
             circle.lost = circle.numbers[gone - 1]
             del circle.numbers[:gone]
+
+    def _drop_told(self, circle: Circle) -> None:
+        """Forget the numbers that all of them have heard of."""
+        told = min((listener.next for listener in circle.listeners), default=self.last + 1)
+        del circle.numbers[: bisect_left(circle.numbers, told)]
+        circle.since = max(circle.since, told)
+        circle.kept_max = max(NUMBERS_MIN, 2 * len(circle.numbers))
 
     # -- who listens -------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ The token itself passes through here once, from the store's outcome into the ans
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -68,7 +69,7 @@ def turn_out(broker: "Broker", session: "Session") -> None:
 
 
 def _create(broker: "Broker", session: "Session", agent: str, frame: wire.TokenCreate, now: float) -> None:
-    refusal = why_not_give(session.grant, frame)
+    refusal = why_not_give(session.grant, frame, now)
     if refusal is None and broker.doorkeeper.stored >= limits.TOKENS_MAX:
         refusal = Forbidden(f"there are {broker.doorkeeper.stored} tokens already; revoke one that is not needed")
     if refusal is not None:
@@ -104,8 +105,12 @@ def scopes_of(frame: wire.TokenCreate) -> list[str]:
     return sorted(AGENT_SCOPES if frame.integration is None else INTEGRATION_SCOPES)
 
 
-def why_not_give(grant: Grant, frame: wire.TokenCreate) -> Forbidden | None:
-    """Why this grant may not give such a token away, or None: nobody gives what it does not have."""
+def why_not_give(grant: Grant, frame: wire.TokenCreate, now: float) -> Forbidden | None:
+    """Why this grant may not give such a token away, or None: nobody gives what it does not have, nor for longer."""
+    left_s = grant.until - now
+    if left_s < (math.inf if frame.expires_s is None else frame.expires_s):
+        said = "it has no end" if frame.expires_s is None else f"expires_s is {frame.expires_s}"
+        return Forbidden(f"{said}; the token that makes it ends in {max(0.0, left_s):.0f} s itself")
     for scope in scopes_of(frame):
         if not grant.may(scope):
             return lacks(scope, f"a token with {scope}")

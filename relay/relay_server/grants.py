@@ -80,6 +80,10 @@ SCOPE_OF: Final[dict[type[Any], str | None]] = {
 """The same by the type of the frame. An op that nobody gave a scope needs the highest one (and fails a test)."""
 
 
+OVERRULES: Final[frozenset[type[Any]]] = frozenset({wire.Withdraw, wire.Cancel})
+"""Frames with a `force`: it goes over the head of the agent who sent what they are about."""
+
+
 class Grant(Struct, frozen=True, eq=False):
     """What came with a request or a connection: a token's rights, or those of whoever comes without one.
 
@@ -153,6 +157,8 @@ def why_not(grant: Grant, frame: Any) -> Forbidden | None:
     kind = type(frame)
     if grant.frames is not None and kind not in grant.frames:
         return lacks(SCOPE_OF[kind], str(kind.__struct_config__.tag))
+    if kind in OVERRULES and (denied := _why_not_overrule(grant, frame)) is not None:
+        return denied
     if grant.targets is None and grant.channels is None:
         return None
     return _why_not_send(grant, frame)
@@ -162,7 +168,16 @@ def why_not_say(grant: Grant, agent: str, frame: Any) -> Forbidden | None:
     """Why this frame may not be said in this agent's name, whatever its scope (a route has one of its own), or None."""
     if not grant.speaks_for(agent):
         return Forbidden(f"this token speaks for {grant.agent}, not for {agent}")
+    if type(frame) in OVERRULES and (denied := _why_not_overrule(grant, frame)) is not None:
+        return denied
     return _why_not_send(grant, frame)
+
+
+def _why_not_overrule(grant: Grant, frame: Any) -> Forbidden | None:
+    """What another agent sent is not a bound token's to take back."""
+    if not frame.force or grant.agent is None or grant.may("system:write"):
+        return None
+    return lacks("system:write", "force")
 
 
 def _why_not_send(grant: Grant, frame: Any) -> Forbidden | None:

@@ -3,19 +3,22 @@
 Rules
 - A turn is counted once, not each message in it. All else is read where it stands when somebody asks.
 - No agent, channel or task is a label: how many series there are does not grow with who uses the relay.
+- To count the open tasks the store walks through all of them, so that is done once in COUNTS_KEPT_S, whoever asks.
 """
 
+import asyncio
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from relay_proto import frames as wire
 from relay_proto.errors import RelayError
 from relay_proto.version import __version__
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Bounds of what takes time: a commit on a good disk takes 0.0002, one on a busy disk 0.05."""
 COMMANDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+COUNTS_KEPT_S: Final = 5.0
+"""How old the counts of tasks may be that are shown."""
 
 Family = TypeVar("Family", CounterMetricFamily, GaugeMetricFamily)
 
@@ -54,6 +59,36 @@ class Histogram:
         return HistogramMetricFamily(name, what, buckets=buckets, sum_value=self.sum)
 
 
+class Counts:
+    """How many tasks there are by state, of those that are not over or are buried. Up to COUNTS_KEPT_S old.
+
+    `count` asks the store. Whoever asks while it is being asked waits for that answer; a refusal is not kept.
+    """
+
+    __slots__ = ("_count", "_counting", "_counts", "_kept_until", "_now")
+
+    def __init__(self, count: Callable[[], Coroutine[Any, Any, dict[str, int]]], now: Callable[[], float]) -> None:
+        self._count = count
+        self._now = now
+        self._counts: dict[str, int] = {}
+        self._kept_until = float("-inf")
+        self._counting: asyncio.Task[dict[str, int]] | None = None
+
+    async def get(self) -> dict[str, int]:
+        """Raises what `count` raises."""
+        if self._now() < self._kept_until:
+            return self._counts
+        if self._counting is None:
+            self._counting = asyncio.create_task(self._count())
+            self._counting.add_done_callback(self._counted)
+        return await asyncio.shield(self._counting)  # the one who asked first may go; the others still wait
+
+    def _counted(self, counting: "asyncio.Task[dict[str, int]]") -> None:
+        self._counting = None
+        if not counting.cancelled() and counting.exception() is None:
+            self._counts, self._kept_until = counting.result(), self._now() + COUNTS_KEPT_S
+
+
 class Metrics(Collector):
     """The figures of one relay."""
 
@@ -62,6 +97,7 @@ class Metrics(Collector):
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(namespace="relay", registry=self.registry)
+        self.tasks = Counts(self._count_tasks, relay.now)
         self.decided: Counter[type] = Counter()
         """Outcomes by their type."""
         self.answered: Counter[tuple[str, str, int]] = Counter()
@@ -76,6 +112,10 @@ class Metrics(Collector):
         self.turn_commands.add(len(outcomes))
         self.commit_s.add(commit_s)
         self.settle_s.add(settle_s)
+
+    async def _count_tasks(self) -> dict[str, int]:
+        page = await self.relay.callers.look_up(wire.Tasks(id=0, limit=1))
+        return page.counts or {}
 
     # -- as they are shown -------------------------------------------------------------------------------------------
 
@@ -116,7 +156,7 @@ class Metrics(Collector):
         for name, what, value in (
             ("sessions", "Agents that have a session", len(sessions)),
             ("sessions_lagging", "Sessions that are given nothing from memory until they catch up",
-             sum(session.lagging for session in sessions)),
+             sum(session.lagging and not session.polled for session in sessions)),
             ("unacked", "Deliveries that sessions were given and did not ack",
              sum(len(session.unacked) for session in sessions)),
             ("leases", "Claims whose leases run", len(broker.leases)),

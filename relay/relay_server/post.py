@@ -16,7 +16,7 @@ from relay_proto import limits
 from relay_proto.codec import encode_frame
 from relay_proto.errors import Claimed, CloseCode, RelayError
 
-from . import calling, feeding, granting, housekeeping, news, paired, sent, worked
+from . import calling, feeding, granting, housekeeping, news, paired, sent, visitors, worked
 from .broker import SERVER, Broker
 from .quota import Limits
 from .session import Session, is_ranked
@@ -29,7 +29,7 @@ RETRY_S: Final = 1.0
 
 ITS_OWN: Final = (
     ask.ExpireWork, ask.Ripen, ask.LeaveAgent, ask.Refill, ask.EndSession, ask.PassOn, ask.OwedBy, ask.ForgiveAsk,
-    ask.Prune, ask.Reap, ask.LosePair,
+    ask.Prune, ask.ForgetVisitors, ask.Reap, ask.LosePair,
     *calling.ITS_OWN,
 )  # fmt: skip
 """Commands of the relay's own."""
@@ -96,6 +96,7 @@ def _agent_put(broker: Broker, command: ask.PutAgent, outcome: ask.AgentPut, now
         if known.visitor:
             known.heard_at = now
         if not session.lost:
+            known.visits += 1
             _welcome(broker, session, frame, outcome, now)
         return
     agent = broker.directory.ensure(frame.agent)
@@ -207,6 +208,10 @@ def _reaped(broker: Broker, command: ask.Reap, outcome: ask.Reaped, now: float, 
     housekeeping.reaped(broker, outcome, now)
 
 
+def _forgotten(broker: Broker, command: ask.ForgetVisitors, outcome: ask.Forgotten, now: float, now_ms: int) -> None:
+    visitors.forgotten(broker, command, outcome, now)
+
+
 def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, now_ms: int) -> None:
     if isinstance(command, ask.ChangeAgent):
         _apply_change(broker, command, now)
@@ -222,7 +227,7 @@ def _done(broker: Broker, command: ask.Command, outcome: ask.Done, now: float, n
         broker.speaking.append(command.origin)
     broker.wake_at(outcome.due_at, now, now_ms)
     if command.re is not None:
-        broker.answer(command.origin, wire.Ok(re=command.re, message=outcome.message))
+        broker.answer(command.origin, wire.Ok(re=command.re, message=outcome.message, duplicate=outcome.duplicate))
 
 
 def _apply_change(broker: Broker, command: ask.ChangeAgent, now: float) -> None:
@@ -253,6 +258,7 @@ _SETTLE: Final[dict[type[Any], Callable[..., None]]] = {
     ask.Acked: _acked,
     ask.Owing: _owing,
     ask.Reaped: _reaped,
+    ask.Forgotten: _forgotten,
     ask.Done: _done,
     ask.Filled: _filled,
     ask.WorkClaimed: worked.claimed,

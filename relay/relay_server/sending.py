@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from relay_proto import frames as wire
-from relay_proto.errors import BadRequest, Deadlock, RelayError
+from relay_proto.errors import BadRequest, Deadlock, Forbidden, RelayError
 from relay_proto.targets import Target, TargetKind, parse_target
 
 from .directory import HUMAN_TAG
+from .grants import integration_agent
 from .quota import Room
 from .store import interface as ask
 from .target import ambiguous, place, recipients
@@ -34,7 +35,17 @@ def send(broker: "Broker", session: "Session", agent: str, frame: wire.Send, now
     """One send of a session becomes one command, or is refused at once."""
     if isinstance(frame, wire.Submit):
         frame.subject = frame.title
+        if (denied := _why_not_report(broker, agent, frame)) is not None:
+            return broker.refuse(session, frame.id, denied)
     give(broker, ask.PutMessage(session, frame.id, agent, frame, [], 0), now)
+
+
+def _why_not_report(broker: "Broker", agent: str, frame: wire.Submit) -> Forbidden | None:
+    """Whoever held the open task of an integration's key would be given what that one reports next."""
+    source = frame.source or agent
+    if frame.dedupe_key is None or source not in broker.integrations or agent == integration_agent(source):
+        return None
+    return Forbidden(f"source is {source!r}; that is an integration, and {agent} can't report in its name")
 
 
 def give(broker: "Broker", command: ask.PutMessage, now: float) -> None:

@@ -74,6 +74,7 @@ class Relay:
         for one in config.integrations:
             self.doorkeeper.add_integration(one.name, one.token, one.scopes, one.targets, one.channels)
         self.integrations = Integrations(config.integrations)
+        self.broker.integrations = frozenset(self.integrations.configured)
         self.broker.courier = self.courier = make_courier(self)
         self.callers = Callers(self)
         self.websockets: set[WebSocket] = set()

@@ -81,7 +81,7 @@ def _kick(session: "Session", agent: str, frame: wire.Kick) -> ask.Command:
 
 def _resolve(session: "Session", agent: str, frame: wire.Resolve) -> ask.Command:
     source = frame.source or agent
-    return ask.ResolveWork(session, frame.id, agent, source, frame.dedupe_key, frame.result, frame.reason)
+    return ask.ResolveWork(session, frame.id, agent, source, frame.dedupe_key, frame.result, frame.reason, frame.key)
 
 
 def _check(session: "Session", agent: str, frame: wire.Check) -> ask.Command:

@@ -60,6 +60,8 @@ def test_each_alert_is_a_task_until_it_is_resolved(alertmanager: Connected, hook
     assert [task["state"] for task in alertmanager.tasks()] == ["done", "done"]
     assert hook.post("/", json=FIRING).status_code == 200
     assert [task["state"] for task in alertmanager.tasks()] == ["done", "done", "ready", "ready"]
+    assert hook.post("/", json=resolved(0, 1)).status_code == 200, "sent again: an answer was lost"
+    assert [task["state"] for task in alertmanager.tasks()] == ["done", "done", "ready", "ready"]
 
 
 def test_what_is_no_notification_or_from_nobody_known_is_refused(alertmanager: Connected, hook: httpx.Client) -> None:

@@ -109,7 +109,7 @@ def test_it_is_removed_and_its_inbox_and_epoch_stay(door: httpx.Client) -> None:
     assert door.get("/api/agents/ben").status_code == 404
     assert door.delete("/api/agents/ben").status_code == 404
     assert door.post("/api/agents/ben/heartbeat", json={}).status_code == 404
-    assert door.post("/api/messages", json={"from": "ada", "to": "tag:t"}).json()["recipients"] == 0
+    assert door.post("/api/messages", json={"from": "ada", "to": "tag:t", "body": ""}).json()["recipients"] == 0
     back = door.post("/api/agents", json={"id": "ben", "instanceId": "i-2"})
     assert (back.status_code, back.json()["epoch"], back.json()["pending"]) == (201, 2, 1)
 
@@ -160,6 +160,21 @@ def test_after_a_restart_a_heartbeat_brings_it_back_as_it_was(daemon: Daemon, do
     assert (back["status"], back["epoch"], back["tags"], back["capabilities"]) == ("online", 1, ["t"], ["c"])
     assert (back["label"], back["machine"]) == ("Ben", "m1")
     assert door.post("/api/agents/eve/heartbeat").json()["status"] == "online", "its instance needs no name"
+
+
+def test_after_a_restart_whatever_it_says_brings_it_back(daemon: Daemon, door: httpx.Client) -> None:
+    for name in ("ann", "ben", "eve"):
+        register(door, name, tags=["t"])
+    register(door, "named", instanceId="i-1")
+    daemon.kill()
+    daemon.start()
+    for name in ("ann", "named"):
+        door.post("/api/messages", json={"from": name, "to": "x", "body": "hi"})
+    door.get("/api/messages", params={"for": "ben"})
+    status = {one["id"]: (one["status"], one["tags"]) for one in door.get("/api/agents").json()}
+    assert status["ann"] == status["ben"] == ("online", ["t"])
+    assert status["eve"] == ("offline", ["t"]), "it has said nothing"
+    assert status["named"] == ("offline", []), "that may have been another process of this name"
 
 
 def test_its_label_changes_and_the_rest_stays(door: httpx.Client) -> None:

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import socket
+import struct
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +41,7 @@ def test_all_reaches_each_who_reads_an_inbox_but_the_sender(door: httpx.Client) 
         assert bodies(door, name) == []
     assert send(door, "ada", "ALL", "to all").json()["recipients"] == 2
     assert [bodies(door, name) for name in ("ada", "ben", "eve")] == [[], ["to all"], ["to all"]]
+    assert send(door, "ada", "all", "in small letters").json()["recipients"] == 2
 
 
 def test_a_key_makes_one_letter(door: httpx.Client) -> None:
@@ -59,6 +63,19 @@ def test_a_letter_is_not_read_by_who_went_before_the_answer(daemon: Daemon, door
     assert bodies(door, "ben", mark_read="true") == []
 
 
+def test_what_was_not_taken_off_the_connection_is_not_read(daemon: Daemon, door: httpx.Client) -> None:
+    for i in range(40):
+        assert send(door, "ada", "ben", f"{i} " + "x" * 20_000).status_code == 201
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close by a reset
+        deaf.connect(("127.0.0.1", daemon.port))
+        deaf.sendall(b"GET /api/inbox/ben?mark_read=true HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert deaf.recv(1, socket.MSG_PEEK), "the answer has begun to come"
+    for _ in range(10):
+        assert len(bodies(door, "ben")) == 40
+
+
 def test_a_look_at_the_head_of_an_inbox_reads_nothing(door: httpx.Client) -> None:
     send(door, "ada", "ben", "hi")
     assert door.head("/api/inbox/ben", params={"mark_read": "true"}).status_code == 200
@@ -78,11 +95,90 @@ def test_what_was_marked_is_not_there_for_the_very_next_request(door: httpx.Clie
         assert bodies(door, "ben", mark_read="true") == [f"letter {turn}"]
 
 
+def work(door: httpx.Client, sender: str, to: str, body: str, **fields: Any) -> int:
+    answer = door.post("/api/messages", json={"from": sender, "to": to, "body": body, "claimable": True, **fields})
+    assert answer.status_code == 201, answer.text
+    number: int = answer.json()["id"]
+    return number
+
+
+def test_what_is_not_due_is_not_shown_and_not_marked_before_its_time(door: httpx.Client) -> None:
+    door.post("/api/messages", json={"from": "ada", "to": "ben", "body": "in an hour", "delayS": 3600})
+    door.post("/api/messages", json={"from": "ada", "to": "ben", "body": "in a second", "delayS": 1})
+    assert bodies(door, "ben") == []
+    assert bodies(door, "ben", mark_read="true") == []
+    listed = door.get("/api/messages", params={"for": "ben", "unread": "true"}).json()
+    assert ["dueAt" in one for one in listed] == [True, True], "a list that is not waited for shows what is to come"
+    started = time.monotonic()
+    assert bodies(door, "ben", mark_read="true", wait=8) == ["in a second"]
+    assert 0.5 < time.monotonic() - started < 6
+    (to_come,) = door.get("/api/messages/1").json()["deliveries"]
+    assert (to_come["stage"], to_come["attempt"]) == ("queued", 1)
+
+
+def test_what_is_not_due_does_not_hide_what_stands_behind_it(door: httpx.Client) -> None:
+    for number in range(5):
+        door.post("/api/messages", json={"from": "ada", "to": "ben", "body": f"later {number}", "delayS": 3600})
+    for number in range(3):
+        send(door, "ada", "ben", f"now {number}")
+    answer = door.get("/api/inbox/ben", params={"limit": 2})
+    assert [one["body"] for one in answer.json()] == ["now 0", "now 1"]
+    since = answer.headers["X-Next-Since"]
+    last = door.get("/api/inbox/ben", params={"limit": 2, "since": since, "wait": 5})
+    assert [one["body"] for one in last.json()] == ["now 2"]
+    assert "X-Next-Since" not in last.headers
+
+
+def test_work_that_was_shown_ends_no_wait_until_there_is_something_new(door: httpx.Client) -> None:
+    number = work(door, "ada", "ben", "build it")
+    assert bodies(door, "ben", mark_read="true", wait=5) == ["build it"]
+    started = time.monotonic()
+    assert bodies(door, "ben", mark_read="true", wait=0.6) == []
+    assert time.monotonic() - started >= 0.55
+    for _ in range(5):
+        assert bodies(door, "ben", mark_read="true") == ["build it"], "it can't be read away"
+    (delivery,) = door.get(f"/api/messages/{number}").json()["deliveries"]
+    assert (delivery["stage"], delivery["attempt"]) == ("queued", 2), "it was put off once, by the first"
+    (shown,) = door.get("/api/inbox/ben").json()
+    assert 50_000 < shown["dueAt"] - shown["at"] <= 60_000, "and is new again after a minute"
+    send(door, "ada", "ben", "hi")
+    assert bodies(door, "ben", mark_read="true", wait=5) == ["hi"]
+
+
+def test_work_that_is_held_ends_no_wait_until_it_is_given_back(door: httpx.Client) -> None:
+    number = work(door, "ada", "ben", "build it")
+    assert door.post(f"/api/tasks/{number}/claim", json={"agentId": "ben"}).status_code == 200
+    started = time.monotonic()
+    assert bodies(door, "ben", mark_read="true", wait=0.6) == []
+    assert time.monotonic() - started >= 0.55
+    (held,) = door.get("/api/inbox/ben", params={"mark_read": "true"}).json()
+    assert (held["claimedBy"], held["status"]) == ("ben", "claimed")
+    assert bodies(door, "ben") == ["build it"], "its holder has it in its inbox until it is over"
+    given_back = door.patch(f"/api/tasks/{number}/status", json={"agentId": "ben", "status": "open"})
+    assert given_back.status_code == 200, given_back.text
+    assert bodies(door, "ben", mark_read="true", wait=5) == ["build it"]
+
+
+def test_work_for_any_one_goes_on_to_another_when_who_has_read_it_does_nothing(door: httpx.Client) -> None:
+    for name in ("ben", "eve"):
+        door.post("/api/agents", json={"id": name, "tags": ["t"]})
+    work(door, "ada", "any:tag:t", "build it", offerS=1)
+    first = next(name for name in ("ben", "eve") if bodies(door, name, mark_read="true"))
+    other = "eve" if first == "ben" else "ben"
+    assert bodies(door, other, mark_read="true", wait=8) == ["build it"]
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
-    [({"to": "ben"}, "from"), ({"from": "ada"}, "to"), ({"from": "ada", "to": "a b"}, "to"),
-     ({"from": "ada", "to": "ben", "body": 5}, "body"), ({"from": 1, "to": "ben"}, "from")],
-)  # fmt: skip
+    [
+        ({"to": "ben", "body": ""}, "from"),
+        ({"from": "ada", "body": ""}, "to"),
+        ({"from": "ada", "to": "a b", "body": ""}, "to"),
+        ({"from": "ada", "to": "ben", "body": 5}, "body"),
+        ({"from": "ada", "to": "ben", "message": "x"}, "body"),
+        ({"from": 1, "to": "ben"}, "from"),
+    ],
+)
 def test_a_letter_that_does_not_fit(door: httpx.Client, body: dict[str, Any], field: str) -> None:
     answer = door.post("/api/send", json=body)
     assert (answer.status_code, answer.json()["field"]) == (422, field)

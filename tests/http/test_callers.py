@@ -10,9 +10,12 @@ import pytest
 from relay_proto.errors import Unavailable, UnknownAgent
 from relay_proto.frames import Agents, Claim, Complete, Inbox, Send
 from relay_proto.targets import AGENT_PATTERN
+from relay_server import visitors
 from relay_server.config import Config
+from relay_server.housekeeping import SWEEP_S
 from relay_server.http import callers as callers_module
 from relay_server.server import Relay
+from relay_server.store import interface as ask
 from tests.relay.raw import Raw
 
 
@@ -81,6 +84,23 @@ async def test_visits_that_nobody_uses_are_given_up(relay: Relay, monkeypatch: p
         await relay.callers.ask(f"script-{i}", hello())
     assert len(relay.callers._visits) == 3
     assert (await relay.callers.ask("script-0", hello())).message == 11
+
+
+async def test_a_name_is_known_as_long_as_a_visit_of_it_is_kept(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callers_module, "CALLERS_MAX", 2)
+    monkeypatch.setattr(visitors, "VISITORS_MAX", 0)
+    known = relay.broker.directory.agents
+    for name in ("one", "two", "three", "two"):
+        await relay.callers.ask(name, hello())
+    assert {name: known[name].visits for name in known} == {"one": 0, "two": 1, "three": 1}
+    for agent in known.values():
+        agent.heard_at -= 2 * SWEEP_S
+    # Its row says now; that the minute is over is the sweep's to say, and this one says it itself.
+    relay.broker.commands.append(ask.ForgetVisitors(None, None, list(known), relay.clock.now_ms() + 1000, []))
+    relay.wake()
+    assert (await relay.callers.ask("one", hello())).message == 5, "it is known anew"
+    assert (await relay.callers.ask("three", hello())).message == 6
+    assert {name: known[name].visits for name in known} == {"one": 1, "two": 0, "three": 1}
 
 
 async def test_too_many_at_once_are_refused(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,19 @@ def test_the_same_request_again_is_one_event(door: httpx.Client) -> None:
     assert reports == [None, 2, 2, 3]
 
 
+def test_the_same_resolution_again_is_the_first_and_ends_no_later_task(door: httpx.Client) -> None:
+    over = {"status": "resolved", "dedupeKey": "disk/1", "idempotencyKey": "r1"}
+    first = post(door, dedupeKey="disk/1").json()["task"]["id"]
+    assert post(door, **over).json().get("duplicate") is None
+    again = post(door, **over)
+    assert (again.status_code, again.json()["resolved"], again.json()["duplicate"]) == (200, True, True)
+    later = post(door, dedupeKey="disk/1").json()["task"]["id"]
+    assert post(door, **over).json()["task"]["id"] == first
+    assert door.get(f"/api/tasks/{later}").json()["status"] == "open"
+    other = post(door, **over | {"dedupeKey": "disk/2"})
+    assert (other.status_code, other.json()["code"], other.json()["field"]) == (409, "key_conflict", "idempotencyKey")
+
+
 def test_an_event_that_follows_another_is_in_its_thread(door: httpx.Client) -> None:
     first = post(door, idempotencyKey="<1@x>").json()["task"]
     second = post(door, idempotencyKey="<2@x>", follows="<1@x>").json()["task"]
@@ -155,8 +168,9 @@ def test_a_stored_token_of_an_integration_has_the_bounds_of_the_configuration(do
     token = made.json()["token"]
     assert post(door, token, dedupeKey="k").json()["task"]["source"] == "bound"
     assert post(door, token, target="ann").status_code == 403
-    free = door.post("/api/tokens", json={"integration": "unheard-of"}).json()["token"]
-    assert post(door, free, target="ann").json()["task"]["from"] == "integration/unheard-of"
+    stray = door.post("/api/tokens", json={"integration": "unheard-of"}).json()["token"]
+    refused = post(door, stray, target="ann")
+    assert (refused.status_code, refused.json()["field"]) == (403, "integration")
 
 
 def test_what_does_not_fit_is_refused_by_its_field(door: httpx.Client) -> None:

@@ -84,6 +84,54 @@ async def test_what_comes_due_and_what_goes_to_a_group_ends_it(daemon: Daemon) -
         assert [one["body"] for one in (await poll).json()] == ["group"]
 
 
+async def test_it_waits_until_a_message_is_due(daemon: Daemon) -> None:
+    async with client(daemon) as door:
+        await send(door, delayS=1)
+        started = time.monotonic()
+        (late,) = (await door.get("/api/messages", params=WAIT)).json()
+        assert time.monotonic() - started > 0.7
+        assert "dueAt" not in late
+
+
+async def test_what_was_surfaced_and_what_was_dealt_with_do_not_end_it(daemon: Daemon) -> None:
+    async with client(daemon) as door:
+        for stage in ("surfaced", "done"):
+            sent = await send(door)
+            await door.patch(f"/api/messages/{sent['id']}", json={"agentId": "ben", "stage": stage})
+        for unread in ("true", "false"):
+            answer = await door.get("/api/messages", params=WAIT | {"wait": "0.3", "unread": unread})
+            assert answer.json() == []
+        assert len((await door.get("/api/messages?for=ben&unread=true")).json()) == 1, "it is in the inbox all the same"
+        poll = asyncio.create_task(door.get("/api/messages", params=WAIT))
+        await waiting(door, 1)
+        await send(door, body="new")
+        assert [one["body"] for one in (await poll).json()] == ["new"]
+
+
+async def test_work_that_somebody_holds_does_not_end_it(daemon: Daemon) -> None:
+    async with client(daemon) as door:
+        number = (await send(door, claimable=True))["id"]
+        assert len((await door.get("/api/messages", params=WAIT)).json()) == 1
+        await door.post(f"/api/tasks/{number}/claim", json={"agentId": "ben"})
+        assert (await door.get("/api/messages", params=WAIT | {"wait": "0.3"})).json() == []
+        poll = asyncio.create_task(door.get("/api/messages", params=WAIT))
+        await waiting(door, 1)
+        await door.patch(f"/api/tasks/{number}/status", json={"agentId": "ben", "status": "open"})
+        assert [one["status"] for one in (await poll).json()] == ["open"]
+
+
+async def test_who_reads_on_behind_an_id_is_told_all_that_has_a_larger_one(daemon: Daemon) -> None:
+    async with client(daemon) as door:
+        sent = [(await send(door, body=body))["id"] for body in ("a", "b")]
+        await door.patch(f"/api/messages/{sent[1]}", json={"agentId": "ben"})
+        behind = {"for": "ben", "wait": "20", "since": str(sent[0])}
+        assert [one["body"] for one in (await door.get("/api/messages", params=behind)).json()] == ["b"]
+        poll = asyncio.create_task(door.get("/api/messages", params=behind | {"since": str(sent[1])}))
+        await waiting(door, 1)
+        await send(door, body="c")
+        assert [one["body"] for one in (await poll).json()] == ["c"]
+
+
 async def test_all_who_wait_for_a_name_are_answered(daemon: Daemon) -> None:
     async with client(daemon) as door:
         polls = [asyncio.create_task(door.get("/api/messages", params=WAIT)) for _ in range(20)]

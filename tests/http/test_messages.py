@@ -12,7 +12,9 @@ from tests.daemon import Daemon
 
 
 def send(door: httpx.Client, status: int = 201, **fields: Any) -> dict[str, Any]:
-    body = {"from": "ada", "to": "ben"} | {"from" if name == "sender" else name: fields[name] for name in fields}
+    body = {"from": "ada", "to": "ben", "subject": "s"} | {
+        "from" if name == "sender" else name: fields[name] for name in fields
+    }
     answer = door.post("/api/messages", json=body)
     assert answer.status_code == status, answer.text
     made: dict[str, Any] = answer.json()
@@ -58,6 +60,9 @@ def test_a_body_may_be_absent_and_a_payload_any_json(door: httpx.Client) -> None
         assert send(door, payload=payload)["payload"] == payload
     assert "payload" not in send(door, payload=None)
     assert (send(door)["body"], send(door, body=None)["body"]) == ("", "")
+    for nothing in ({}, {"content": "hello"}, {"Body": "hello"}, {"body": None, "payload": None, "subject": None}):
+        refused = door.post("/api/messages", json={"from": "ada", "to": "ben", **nothing})
+        assert (refused.status_code, refused.json()["field"]) == (422, "body"), nothing
 
 
 def test_an_idempotency_key_makes_one_message(door: httpx.Client) -> None:
@@ -237,11 +242,11 @@ def test_too_much_at_once_is_429_with_a_time(make_daemon: Any) -> None:
     daemon = make_daemon("--group-rate", "1", "--inbox-messages", "1").start()
     with httpx.Client(base_url=daemon.url, trust_env=False) as door:
         send(door, to="ALL")
-        limited = door.post("/api/messages", json={"from": "ada", "to": "ALL"})
+        limited = door.post("/api/messages", json={"from": "ada", "to": "ALL", "body": ""})
         assert (limited.status_code, limited.json()["code"]) == (429, "rate_limited")
         assert limited.json()["quota"] == "group_rate"
         assert 1 <= int(limited.headers["retry-after"]) <= 61
         send(door)
-        full = door.post("/api/messages", json={"from": "ada", "to": "ben"})
+        full = door.post("/api/messages", json={"from": "ada", "to": "ben", "body": ""})
         assert (full.status_code, full.json()["code"]) == (429, "inbox_full")
         assert int(full.headers["retry-after"]) >= 1

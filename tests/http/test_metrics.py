@@ -1,12 +1,14 @@
 """GET /metrics over real HTTP: the figures are true, and no name of an agent is among them."""
 
+import asyncio
 from collections.abc import Callable
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from relay_server.metrics import Histogram
+from relay_proto.errors import Unavailable
+from relay_server.metrics import COUNTS_KEPT_S, Counts, Histogram
 from tests.daemon import Daemon
 from tests.http.ear import listen
 from tests.peer import Peer, Refused
@@ -69,8 +71,6 @@ async def test_what_was_decided_is_counted(daemon: Daemon) -> None:
 
 
 async def test_what_there_is_is_shown(daemon: Daemon) -> None:
-    empty = await read(daemon)
-    assert (empty["relay_sessions"], empty["relay_websockets"], empty["relay_leases"]) == (0, 0, 0)
     async with (
         await Peer.join(daemon.url, "ada", status="busy") as ada,
         await Peer.join(daemon.url, "bob"),
@@ -89,6 +89,11 @@ async def test_what_there_is_is_shown(daemon: Daemon) -> None:
     assert figures["relay_events_total"] >= 4
     assert figures["relay_store_bytes", "relay.db"] > 0
     assert figures["relay_process_resident_memory_bytes"] > 1e7
+
+
+async def test_what_there_is_not_is_shown_as_none(daemon: Daemon) -> None:
+    empty = await read(daemon)
+    assert (empty["relay_sessions"], empty["relay_websockets"], empty["relay_leases"]) == (0, 0, 0)
 
 
 async def test_http_is_counted_by_row_and_not_by_what_is_in_the_path(daemon: Daemon) -> None:
@@ -137,6 +142,33 @@ async def test_it_takes_the_scope_to_read_figures(make_daemon: Callable[..., Dae
             made = await client.post("/api/tokens", json={"agent": "ada", "scopes": [scope]}, headers=admin)
             given = {"Authorization": f"Bearer {made.json()['token']}"}
             assert (await client.get("/metrics", headers=given)).status_code == status
+
+
+async def test_tasks_are_counted_once_for_all_who_ask_within_some_seconds() -> None:
+    asked, now, error = 0, 0.0, False
+
+    async def count() -> dict[str, int]:
+        nonlocal asked
+        asked += 1
+        number = asked
+        await asyncio.sleep(0)
+        if error:
+            raise Unavailable("no")
+        return {"ready": number}
+
+    counts = Counts(count, lambda: now)
+    first = asyncio.create_task(counts.get())
+    others = [asyncio.create_task(counts.get()) for _ in range(10)]
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await asyncio.gather(*others) == [{"ready": 1}] * 10
+    now = COUNTS_KEPT_S - 0.01
+    assert await counts.get() == {"ready": 1}
+    now, error = COUNTS_KEPT_S, True
+    with pytest.raises(Unavailable):
+        await counts.get()
+    error = False
+    assert await counts.get() == {"ready": 3}, "a refusal is not kept"
 
 
 def test_a_histogram_counts_a_value_into_the_first_bound_that_it_does_not_pass() -> None:

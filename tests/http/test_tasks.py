@@ -139,7 +139,7 @@ def test_a_result_that_is_too_large(door: httpx.Client, task: int) -> None:
 
 
 def test_what_is_no_task(door: httpx.Client) -> None:
-    door.post("/api/messages", json={"from": "ada", "to": "ben"})
+    door.post("/api/messages", json={"from": "ada", "to": "ben", "body": ""})
     for path in ("/api/tasks/99", "/api/tasks/99/events"):
         missing = door.get(path)
         assert (missing.status_code, missing.json()["code"], missing.json()["field"]) == (404, "unknown_message", "id")

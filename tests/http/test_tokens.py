@@ -114,6 +114,7 @@ def test_tokens_come_in_pages(locked: Daemon) -> None:
         ({"agent": "ada", "expiresS": 0}, "expiresS"),
         ({"agent": "ada", "expiresS": 1e12}, "expiresS"),
         ({"agent": "ada", "note": "x" * 257}, "note"),
+        ({"agent": "ada", "scope": "messages:read"}, "scope"),
     ],
 )
 def test_a_body_that_does_not_fit_makes_nothing(locked: Daemon, body: dict[str, Any], field: str) -> None:
@@ -372,7 +373,7 @@ def test_an_integration_sends_only_where_the_configuration_lets_it(make_daemon: 
         (known, "ci", "bob", 403),
         (known, "stray", "cap:build", 403),
         (stray, "ci", "cap:build", 403),
-        (stray, "stray", "bob", 201),
+        (stray, "stray", "bob", 403),
     ):
         message = {"from": f"integration/{name}", "to": target, "body": "x"}
         with client(daemon, token) as door:

@@ -187,6 +187,7 @@ FIELDS: dict[tuple[str, str], tuple[Good, Bad]] = {
     ("resolve", "source"): SOURCES,
     ("resolve", "result"): (["", b"x" * limits.RESULT_BYTES_MAX], []),
     ("resolve", "reason"): REASONS,
+    ("resolve", "key"): KEYS,
     ("check", "message"): IDS,
     ("check", "fence"): IDS,
     ("tasks", "state"): (

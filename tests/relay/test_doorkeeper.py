@@ -199,7 +199,7 @@ def test_an_integration_comes_with_the_configuration_s_token_and_with_stored_one
     assert stored.targets == ci.targets
     assert doorkeeper.admit("pager's", HERE, 0.0).targets is None
     stray = doorkeeper.admit("stray", HERE, 0.0)
-    assert (stray.agent, stray.targets, stray.channels) == ("integration/stray", None, None)
+    assert (stray.agent, stray.targets, stray.channels) == ("integration/stray", frozenset(), frozenset())
 
 
 def test_two_with_one_token_are_refused() -> None:

@@ -305,6 +305,7 @@ def test_random_listeners_miss_nothing_that_they_are_not_told_of(feed: Feed, mon
     """Whatever is put, taken, left and resumed in whatever order: numbers grow, and what is missing stands in a gap."""
     monkeypatch.setattr(feed_module, "EVENTS_MAX", 32)
     feed._events = [None] * 32
+    monkeypatch.setattr(feed_module, "NUMBERS_MIN", 2)
     chance = random.Random(5)
     names = ["ada", "ada", "bob", None, None]
     listeners = [deaf_to_hello(feed, name) for name in names]
@@ -346,6 +347,20 @@ def test_random_listeners_miss_nothing_that_they_are_not_told_of(feed: Feed, mon
         assert expected - lost[who] <= set(told[who]) <= expected
         assert lost[who], "this test has had no gap to look at"
         assert len(told[who]) > 300
+
+
+def test_what_everybody_was_told_is_not_kept_for_each_name_that_is_listened_for(feed: Feed) -> None:
+    listeners = [feed.listen("ann", None), feed.listen("ann", None), feed.listen("ben", None)]
+    for _ in range(10 * feed_module.NUMBERS_MIN):
+        feed.put("agent.status", None, 0, dict)
+        for listener in listeners[:2]:
+            take_all(feed, listener)
+    told, untold = (listener.circle for listener in listeners[1:])
+    assert told is not None
+    assert untold is not None
+    assert len(told.numbers) <= feed_module.NUMBERS_MIN
+    assert len(untold.numbers) == 10 * feed_module.NUMBERS_MIN
+    assert len(parsed(take_all(feed, listeners[2]))) == 1 + 10 * feed_module.NUMBERS_MIN, "hello, and all of it"
 
 
 def test_many_who_listen_for_one_agent_cost_the_desk_no_more_than_one(feed: Feed) -> None:

@@ -300,6 +300,14 @@ async def test_nobody_gives_a_name_that_it_does_not_have(desk: Desk, fields: dic
     assert answer.get("code", "ok") == code
 
 
+async def test_nobody_gives_away_more_time_than_it_has(desk: Desk) -> None:
+    session = desk.connect()
+    session.grant = make_grant(frozenset({"*"}), until=desk.now + 60)
+    await desk.say(session, Register(id=0, agent="op", visit=True))
+    for expires_s, code in ((None, "error forbidden"), (61, "error forbidden"), (59, "ok")):
+        assert kinds(await desk.say(session, TokenCreate(id=1, agent="ada", expires_s=expires_s))) == [code]
+
+
 async def test_there_is_a_bound_to_how_many_there_are(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("relay_proto.limits.TOKENS_MAX", 2)
     for _ in range(2):

@@ -185,3 +185,17 @@ def test_a_last_will_is_a_message() -> None:
 
 def test_nobody_may_only_say_who_it_is() -> None:
     assert NOBODY.frames == frozenset({wire.Register, wire.Heartbeat, wire.Bye})
+
+
+@pytest.mark.parametrize("kind", [wire.Withdraw, wire.Cancel])
+def test_a_bound_token_goes_over_nobody_s_head(kind: Any) -> None:
+    frame = kind(id=1, message=1, force=True)
+    bound = make_grant(AGENT_SCOPES, agent="ada")
+    assert why_not(bound, frame) is not None
+    assert why_not_say(bound, "ada", frame) is not None
+    frame.force = False
+    assert why_not(bound, frame) is None
+    assert why_not_say(bound, "ada", frame) is None
+    frame.force = True
+    for grant in (ADMIN, make_grant(frozenset({*AGENT_SCOPES, "system:write"}), agent="ada"), make_grant(AGENT_SCOPES)):
+        assert why_not(grant, frame) is None

@@ -22,6 +22,7 @@ from relay_proto.frames import (
     Register,
     Remove,
     Send,
+    Withdraw,
 )
 from relay_server.housekeeping import RETENTION_S
 from relay_server.session import Session
@@ -642,6 +643,32 @@ async def test_an_invitation_outlives_a_restart(desk: Desk) -> None:
     await beat(desk, await desk.agent("ada"), 2 * GRACE_S)
     ben = await desk.agent("ben")
     assert short(await desk.say(ben, PairAccept(id=1, pair=1)))[0] == "ok 1 active"
+
+
+@pytest.mark.parametrize(("by", "how"), [("ada", {"reason": "wrong one"}), ("cleo", {"force": True})])
+async def test_an_invitation_that_is_withdrawn_ends_its_pair_and_nobody_accepts_it(
+    desk: Desk, by: str, how: dict[str, Any]
+) -> None:
+    sessions = {name: await desk.agent(name) for name in ("ada", "ben", "cleo")}
+    ada, ben = sessions["ada"], sessions["ben"]
+    await desk.say(ada, PairOpen(id=1, to="ben"))
+    desk.heard(ben)
+    desk.put(sessions[by], Withdraw(id=2, message=1, **how))
+    await desk.turn()
+    assert f"pair.ended by {by}" in short(desk.heard(ada))
+    assert short(desk.heard(ben)) == ["withdrawn by the relay", f"pair.ended by {by}"]
+    (refused,) = await desk.say(ben, PairAccept(id=1, pair=1))
+    assert (refused["code"], refused["detail"]["state"]) == ("not_active", "ended")
+    (shown,) = await desk.say(ben, GetPair(id=2, pair=1))
+    assert (shown["item"]["ended_by"], shown["item"].get("reason")) == (by, how.get("reason"))
+    assert short(await desk.say(ada, PairOpen(id=3, to="cleo")))[0] == "ok 2 pending", "ada is free again"
+    assert desk.broker.pairs.live.keys() == {2}
+
+
+async def test_the_pair_of_an_invitation_that_is_withdrawn_after_it_was_accepted_goes_on(desk: Desk) -> None:
+    ada, _ = await two(desk)
+    await desk.say(ada, Withdraw(id=2, message=1))
+    assert await state(desk) == "active"
 
 
 # -- looking up ------------------------------------------------------------------------------------------------------

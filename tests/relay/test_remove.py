@@ -6,6 +6,7 @@ from relay_proto.frames import (
     Claim,
     GetTask,
     Owed,
+    Park,
     Register,
     Remove,
     Send,
@@ -70,6 +71,24 @@ async def test_what_it_holds_is_offered_to_others_and_not_to_it(desk: Desk) -> N
     task = (await desk.say(ada, GetTask(id=3, message=1)))[-1]["item"]
     assert (task["state"], task["attempts"]) == ("ready", 0)
     assert desk.broker.leases.get(1) is None
+
+
+async def test_what_an_earlier_instance_of_it_holds_is_given_back_too(desk: Desk) -> None:
+    ada, eve = await desk.agent("ada"), await desk.agent("eve", caps=["x"])
+    await desk.say(ada, *[Submit(id=n, to="cap:x", title="job", claimable=True) for n in (1, 2, 3)])
+    for n in (1, 2):  # each of these processes is another epoch
+        bob = await desk.agent("bob", caps=["x"], instance=f"p{n}")
+        await desk.say(bob, Claim(id=1, message=n, lease_s=3600))
+    await desk.say(bob, Park(id=2, message=2, fence=1, needs="input"))
+    bob = await desk.agent("bob", caps=["x"], instance="p3")
+    await desk.say(bob, Claim(id=1, message=3))
+    desk.heard(eve)
+    await desk.say(ada, Remove(id=2, agent="bob"))
+    assert kinds(desk.heard(eve)) == ["deliver 1 #2", "deliver 2 #2", "deliver 3 #2"]
+    for message in (1, 2, 3):
+        task = (await desk.say(ada, GetTask(id=3, message=message)))[-1]["item"]
+        assert (task["state"], task.get("holder")) == ("ready", None)
+        assert desk.broker.leases.get(message) is None
 
 
 async def test_its_will_is_dropped_and_its_asks_block_nobody(desk: Desk) -> None:

@@ -208,6 +208,39 @@ async def test_only_a_key_that_is_open_is_resolved(desk: Desk) -> None:
         assert (answer["code"], answer["detail"]) == ("unknown_message", {"source": source, "dedupe_key": key})
 
 
+async def test_a_resolve_that_is_repeated_with_its_key_gets_its_first_answer_and_ends_no_later_task(desk: Desk) -> None:
+    them = await crew(desk)
+    first = await submit(desk, them.boss, dedupe_key="k", key="1")
+    frame = Resolve(id=2, dedupe_key="k", key="1")  # the keys of sends are others
+    assert await ok(desk, them.boss, frame) == {"op": "ok", "re": 2, "message": first}
+    again = {"op": "ok", "re": 2, "message": first, "duplicate": True}
+    assert await ok(desk, them.boss, frame) == again
+    second = await submit(desk, them.boss, dedupe_key="k")
+    await desk.restart()
+    boss, bob = await desk.agent("boss"), await desk.agent("bob")
+    assert await ok(desk, boss, frame) == again
+    assert await listed(desk, boss) == [second]
+    answer = await ask(desk, boss, Resolve(id=3, dedupe_key="k", source="ci", key="1"))
+    assert (answer["code"], answer["detail"]) == ("key_conflict", {"message": first})
+    assert (await ok(desk, bob, Resolve(id=4, dedupe_key="k", source="boss", key="1")))["message"] == second, "its own"
+
+
+async def test_the_key_of_a_resolve_that_was_refused_is_free(desk: Desk) -> None:
+    them = await crew(desk)
+    frame = Resolve(id=2, dedupe_key="k", key="1")
+    assert (await ask(desk, them.boss, frame))["code"] == "unknown_message"
+    message = await submit(desk, them.boss, dedupe_key="k")
+    assert await ok(desk, them.boss, frame) == {"op": "ok", "re": 2, "message": message}
+
+
+async def test_the_key_of_a_resolve_makes_no_report_of_a_submit(desk: Desk) -> None:
+    them = await crew(desk)
+    await submit(desk, them.boss, dedupe_key="k")
+    await ok(desk, them.boss, Resolve(id=2, dedupe_key="k", key="1"))
+    answer = await ok(desk, them.boss, Submit(id=3, to="cap:x", title="t", dedupe_key="k", key="1"))
+    assert (answer["message"], answer.get("duplicate")) == (2, None)
+
+
 # -- cancel and kick -------------------------------------------------------------------------------------------------
 
 
@@ -508,3 +541,17 @@ async def test_a_visit_may_ask_for_tasks(desk: Desk) -> None:
     visitor = await desk.agent("shell", visit=True)
     assert kinds(await desk.say(visitor, Tasks(id=1), GetTask(id=2, message=message))) == ["ok", "ok"]
     assert await state(desk, visitor, message) == "ready"
+
+
+async def test_nobody_reports_in_the_name_of_an_integration(desk: Desk) -> None:
+    """Whoever held the open task of its key would be given what it reports next, wherever that may go."""
+    desk.broker.integrations = frozenset({"alerts"})
+    mal, alerts, own = await desk.agent("mal"), await desk.agent("alerts"), await desk.agent("integration/alerts")
+    for session, source, expected in (
+        (mal, "alerts", "error forbidden"),
+        (alerts, None, "error forbidden"),
+        (mal, "other", "ok"),
+        (own, "alerts", "ok"),
+    ):
+        frame = Submit(id=1, to="ann", title="disk full", dedupe_key="disk", source=source, key=f"{source}", hold=True)
+        assert kinds(await desk.say(session, frame)) == [expected], (session.agent, source)

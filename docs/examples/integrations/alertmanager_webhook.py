@@ -55,7 +55,8 @@ def take(said: dict[str, Any], target: str) -> str:
 def take_alert(alert: dict[str, Any], group: dict[str, Any], target: str) -> str:
     labels, annotations, key = alert["labels"], alert["annotations"], f"alert/{alert['fingerprint']}"
     if alert["status"] == "resolved":
-        resolve(key, f"resolved at {alert['endsAt']}")
+        # Alertmanager sends a group again when an answer was lost: that must not end the next alert of these labels.
+        resolve(key, f"resolved at {alert['endsAt']}", f"{key}/{alert['endsAt']}")
         return f"resolved {key}"
     name = labels.get("alertname", "alert")
     answer = post_event(

@@ -51,7 +51,7 @@ def take(said: dict[str, Any], delivery: str | None, target: str) -> str:
             reason = f"{action} by {said['sender']['login']}" + (
                 f": {why}" if (why := issue.get("state_reason")) else ""
             )
-            resolve(key, reason)
+            resolve(key, reason, delivery)
             return f"{action} {key}"
         if action not in OPENED:
             return f"nothing to do for {action}"

@@ -45,11 +45,11 @@ event=$(
     field status "$status"
     printf ','
     field dedupeKey "$1"
+    # One id for this run: when curl has to try again, it is still one report.
+    printf ',%s' "$(field idempotencyKey "$(hostname)/$(date +%s)/$$")"
     if [ $status = open ]; then
-        # One id for this run: when curl has to try again, it is still one report.
-        printf ',%s,%s,%s,%s,%s,"body":' "$(field title "$2")" "$(field target "${RELAY_TARGET:-cap:ops}")" \
-            "$(field type ops.alert)" "$(field severity "${SEVERITY:-error}")" \
-            "$(field idempotencyKey "$(hostname)/$(date +%s)/$$")"
+        printf ',%s,%s,%s,%s,"body":' "$(field title "$2")" "$(field target "${RELAY_TARGET:-cap:ops}")" \
+            "$(field type ops.alert)" "$(field severity "${SEVERITY:-error}")"
         { [ -t 0 ] || head -c 32768; } | quoted
     elif [ $# -eq 2 ]; then
         printf ',%s' "$(field reason "$2")"

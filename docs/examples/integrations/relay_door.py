@@ -52,10 +52,12 @@ def post_event(**event: Any) -> dict[str, Any]:
         raise Refused(0, f"the relay can't be asked: {exc}") from None
 
 
-def resolve(dedupe_key: str, reason: str | None = None) -> None:
-    """What this key is about is over. That nobody knows of it any more is fine: somebody has seen to it."""
+def resolve(dedupe_key: str, reason: str | None = None, key: str | None = None) -> None:
+    """What this dedupe_key is about is over. That nobody knows of it any more is fine: somebody has seen to it.
+
+    Said again with the same `key`, it ends nothing that was opened since."""
     try:
-        post_event(status="resolved", dedupeKey=dedupe_key, reason=reason)
+        post_event(status="resolved", dedupeKey=dedupe_key, reason=reason, idempotencyKey=key)
     except Refused as exc:
         if exc.status != 404:
             raise

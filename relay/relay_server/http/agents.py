@@ -102,7 +102,8 @@ async def register(call: Call) -> Reply:
     )  # fmt: skip
     ok = await polled.register(call.relay, call.grant, frame)
     card = _card(call, call.relay.broker.directory.agents[agent])
-    card.instance_id, card.pending = instance, ok.pending
+    # Of this register, whatever happened since: another instance may have come in the same turn.
+    card.epoch, card.instance_id, card.pending = ok.epoch or 0, instance, ok.pending
     return Reply(card, 200 if known is not None else 201)
 
 

@@ -35,9 +35,12 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             config = self.relay.config
-            hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-            origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
-            refusal = why_not_let_in(hosts, origins, config.hosts, config.origins)
+            given: dict[bytes, list[str]] = {b"host": [], b"origin": [], b"sec-fetch-site": []}
+            for name, value in scope["headers"]:
+                if name in given:
+                    given[name].append(value.decode("latin-1"))
+            hosts, origins, sites = given.values()
+            refusal = why_not_let_in(hosts, origins, config.hosts, config.origins, sites)
             if refusal is not None:
                 status, reason = refusal
                 code = "forbidden" if status == 403 else "bad_request"

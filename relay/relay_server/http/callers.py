@@ -143,8 +143,8 @@ class Callers:
         caller = self._visits.get(name)
         known = self.relay.broker.directory.get(agent)
         if caller is not None and (
-            caller.session.agent is None or known is None or known.epoch == caller.session.epoch
-        ):
+            caller.session.agent is None or (known is not None and known.epoch == caller.session.epoch)
+        ):  # while it is kept its name is known: open visits are counted, and no name that has one is forgotten
             self._visits.move_to_end(name)
             return caller
         if caller is not None and caller.is_idle:

@@ -1,22 +1,23 @@
 """One request, from its head to its answer: who is it, may it, what does it say; then the handler, then JSON."""
 
+import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import msgspec
 import structlog
-from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from relay_proto import frames as wire
-from relay_proto.errors import RelayError, Unavailable
+from relay_proto.errors import RelayError, Unauthorized, Unavailable
 
 from ..grants import why_not_say
 from .admission import admit
 from .errors import HttpError, refusal
+from .followed import Followed
 from .reading import check_json, from_json, from_query, from_texts, read_body
 from .table import Operation, Reply
 
@@ -63,12 +64,6 @@ class Call:
         if error is not None:
             raise error
         return await self.relay.callers.ask(agent, frame, instance)
-
-    @property
-    def is_gone(self) -> bool:
-        """Whoever asked has closed the connection: it reads no answer."""
-        transport = self.request.scope.get("relay.transport")
-        return transport is not None and bool(transport.is_closing())
 
     async def look_up(self, frame: Any) -> wire.Ok:
         """Ask a question that needs no name."""
@@ -123,21 +118,29 @@ class Endpoint:
             if data:
                 check_json(request.headers.get("content-type"))
             body = from_json(operation.body, data)
+            self._look_again(grant)
         call = Call(self.relay, request, grant, path, query, body)
         reply = await operation.handler(call)
         if isinstance(reply, Response):
             return reply
-        response = json_response(reply.status, reply.content, reply.headers)
-        if reply.then is not None and not call.is_gone:
-            response.background = BackgroundTask(_follow, reply.then)
-        return response
+        if reply.then is not None:
+            content = _encoder.encode(reply.content)
+            then = functools.partial(_follow, reply.then)
+            return Followed(content, reply.status, {**_HEADERS, **reply.headers}, then)
+        return json_response(reply.status, reply.content, reply.headers)
+
+    def _look_again(self, grant: "Grant") -> None:
+        """A body may take seconds to come. Raises Unauthorized when its token has ended meanwhile."""
+        doorkeeper = self.relay.doorkeeper
+        if grant.token is not None and not (doorkeeper.is_known(grant.token) and grant.until > self.relay.now()):
+            raise Unauthorized("the token was revoked, or its time is over")
 
 
 async def _follow(then: Callable[[], Awaitable[None]]) -> None:
     """What follows an answer. Should it be refused, the answer is true all the same: it is only written down."""
     try:
         await then()
-    except RelayError as error:
+    except (HttpError, RelayError) as error:
         log.warning("what was to follow an answer was refused", code=error.code, error=error.message)
 
 

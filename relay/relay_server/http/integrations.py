@@ -194,11 +194,13 @@ async def event(call: Call) -> Reply:
 
 async def _resolve(call: Call, integration: Integration, body: NewEvent) -> Reply:
     frame = wire.Resolve(
-        id=0, dedupe_key=body.dedupe_key or "", source=integration.name, result=body.result, reason=body.reason
-    )
+        id=0, dedupe_key=body.dedupe_key or "", source=integration.name, result=body.result, reason=body.reason,
+        key=body.idempotency_key,
+    )  # fmt: skip
     ok = await _say(call, integration, frame)
     assert ok.message is not None
-    return Reply(EventAnswer(task=await _task(call, ok.message), created=False, resolved=True))
+    task = await _task(call, ok.message)
+    return Reply(EventAnswer(task=task, created=False, duplicate=ok.duplicate, resolved=True))
 
 
 async def _say(call: Call, integration: Integration, frame: wire.Submit | wire.Resolve) -> wire.Ok:
@@ -221,6 +223,9 @@ def _whose(call: Call, named: str | None) -> Integration:
         raise HttpError(403, "forbidden", message, field="integration")
     if own is None and not call.grant.may("system:write"):
         message = "integration is named by a token that is no integration's and lacks the scope system:write"
+        raise HttpError(403, "forbidden", message, field="integration")
+    if own is not None and own not in call.relay.integrations.configured:
+        message = f"integration {own!r} is not in the relay's configuration; its token may report nothing"
         raise HttpError(403, "forbidden", message, field="integration")
     return call.relay.integrations.named(own or named or "")
 

@@ -74,6 +74,8 @@ class NewMessage(Struct, rename="camel", kw_only=True):
     supersedes: MessageId | None = None
 
     def __post_init__(self) -> None:
+        if self.body is None and self.subject is None and payload_text(self.payload) is None:
+            raise ValueError("body is missing, and so are subject and payload: it would say nothing")
         check_opaque("body", self.body or "", limits.BODY_BYTES_MAX)
         if (text := payload_text(self.payload)) is not None:
             check_payload(self.body or "", text)
@@ -86,14 +88,17 @@ class NewMessage(Struct, rename="camel", kw_only=True):
 
 
 def payload_text(payload: Raw | UnsetType) -> str | None:
-    """A payload as it goes over the wire; null is none."""
-    text = "null" if isinstance(payload, UnsetType) else bytes(payload).decode().strip()
+    """A payload as it goes over the wire; null is none. Raises ValueError when it is no UTF-8."""
+    try:
+        text = "null" if isinstance(payload, UnsetType) else bytes(payload).decode().strip()
+    except UnicodeDecodeError:
+        raise ValueError("payload is no UTF-8") from None
     return None if text == "null" else text
 
 
 class InboxQuery(Struct, rename={"agent": "for"}):
     """Whose inbox (`for`; without it, that of the token's agent). `unread`: only what was not dealt with. `wait`: so
-    many seconds, if there is nothing. `since`: only what has a larger id."""
+    many seconds, if there is nothing new (queued, due, and not somebody's work). `since`: only what has a larger id."""
 
     agent: AgentId | None = None
     unread: bool = False

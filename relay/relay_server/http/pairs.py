@@ -28,6 +28,7 @@ from relay_proto.fields import (
 
 from . import inboxes, shapes
 from .dispatch import Call
+from .messages import payload_text
 from .said import ask, item, items, next_page, say
 from .table import Operation, Reply
 
@@ -90,10 +91,8 @@ class PairMessage(Struct, rename="camel"):
 
     @property
     def payload_text(self) -> str | None:
-        """The payload as the wire has it; null is none."""
-        if self.payload is UNSET or bytes(self.payload) == b"null":
-            return None
-        return bytes(self.payload).decode()
+        """The payload as the wire has it; null is none. Raises ValueError when that is no UTF-8."""
+        return payload_text(self.payload)
 
 
 class PairsQuery(Struct):

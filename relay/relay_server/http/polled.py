@@ -66,6 +66,19 @@ async def come_back(relay: "Relay", grant: "Grant", known: "Agent") -> wire.Ok:
     return await register(relay, grant, frame)
 
 
+async def stay(relay: "Relay", grant: "Grant", agent: str, instance: str | None = None) -> None:
+    """Whoever asks for an agent without a socket shows that it is there: one that was away is there again.
+
+    Only as the process that it registered as (`instance`; None: the one that HTTP gives), and where the token lets it.
+    """
+    known = relay.broker.directory.get(agent)
+    if known is None or known.visitor or not known.epoch or agent in relay.broker.sessions:
+        return
+    is_it = known.instance == (instance or http_instance(agent))
+    if is_it and grant.speaks_for(agent) and grant.may("agents:write"):
+        await come_back(relay, grant, known)
+
+
 async def join(relay: "Relay", grant: "Grant", agent: str) -> None:
     """A name that reads its inbox without ever having registered is an agent from then on, so that groups reach it."""
     known = relay.broker.directory.get(agent)

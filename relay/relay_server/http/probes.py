@@ -8,7 +8,7 @@ from .dispatch import Call
 from .table import Operation, Reply
 
 
-class Health(Struct, omit_defaults=True):
+class Probe(Struct, omit_defaults=True):
     """`status`: ok, ready, starting or stopping."""
 
     status: str
@@ -18,18 +18,18 @@ class Health(Struct, omit_defaults=True):
 
 async def healthz(call: Call) -> Reply:
     """The process answers. Says nothing about the store."""
-    return Reply(Health("ok", version=__version__))
+    return Reply(Probe("ok", version=__version__))
 
 
 async def readyz(call: Call) -> Reply:
     """200 while sends are taken, 503 while starting or stopping."""
     relay = call.relay
     if relay.ready:
-        return Reply(Health("ready", agents=len(relay.broker.sessions)))
-    return Reply(Health("stopping" if relay.stopping else "starting"), 503)
+        return Reply(Probe("ready", agents=len(relay.broker.sessions)))
+    return Reply(Probe("stopping" if relay.stopping else "starting"), 503)
 
 
 OPERATIONS = (
-    Operation("GET", "/healthz", healthz, None, "Is the process alive", "system", {200: Health}),
-    Operation("GET", "/readyz", readyz, None, "Are sends taken", "system", {200: Health, 503: Health}),
+    Operation("GET", "/healthz", healthz, None, "Is the process alive", "system", {200: Probe}),
+    Operation("GET", "/readyz", readyz, None, "Are sends taken", "system", {200: Probe, 503: Probe}),
 )

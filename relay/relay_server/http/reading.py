@@ -126,6 +126,10 @@ def _unfit(exc: msgspec.ValidationError, kind: type[Any], values: Any) -> HttpEr
         missing = text.split("`")[1]
         field = f"{path}.{missing}" if path else missing
         return HttpError(422, code, f"{field} is missing", field=field)
+    if text.startswith("Object contains unknown field"):
+        unknown = text.split("`")[1]
+        known = " ".join(kind.__struct_encode_fields__)
+        return HttpError(422, code, f"{unknown} is no field here; there are {known}", field=unknown)
     if text.startswith("Invalid enum value"):
         text = f"expected one of {' '.join(_choices(kind, path))}"
     text = in_words(text)

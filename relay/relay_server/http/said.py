@@ -11,6 +11,7 @@ from relay_proto.errors import BadRequest, RelayError
 from relay_proto.fields import Instance, MessageId, PageLimit, RequestId
 from relay_proto.targets import parse_target
 
+from . import polled
 from .errors import HttpError, camel, refusal
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ async def say(call: "Call", agent: str, frame: Any, process: Process | None = No
     """
     instance = check_process(call, agent, process)
     try:
+        if not isinstance(frame, wire.Remove):
+            await polled.stay(call.relay, call.grant, agent, instance)
         return await call.ask(agent, frame, instance)
     except RelayError as error:
         raise in_fields(error, frame, names) from None
@@ -116,7 +119,7 @@ def check_process(call: "Call", agent: str, process: Process | None) -> str | No
 
 def stale(agent: str, field: str, given: object, epoch: int) -> HttpError:
     """Another process of the agent has registered since."""
-    message = f"{field} is {given!r:.140}; {agent} has registered as another since, in epoch {epoch}"
+    message = f"{field} is {given!r:.140}, which is not the present one: {agent} registered last in epoch {epoch}"
     return HttpError(409, "stale", message, field=field, detail={"epoch": epoch})
 
 

@@ -14,8 +14,11 @@ from .dispatch import Call
 from .table import Operation, Reply
 
 
-class NewToken(Struct, rename="camel"):
-    """Whose the token is (one of the first three, or none: then for any name) and what it may do."""
+class NewToken(Struct, rename="camel", forbid_unknown_fields=True):
+    """Whose the token is (one of the first three, or none: then for any name) and what it may do.
+
+    Here an unknown field is refused: one that is mistyped would make a token that may do more.
+    """
 
     agent: AgentId | None = None
     integration: IntegrationName | None = None
@@ -77,7 +80,7 @@ async def create(call: Call) -> Reply:
         id=0, agent=body.agent, integration=body.integration, admin=body.admin, scopes=body.scopes,
         expires_s=body.expires_s, note=body.note,
     )  # fmt: skip
-    refusal = why_not_give(call.grant, frame)
+    refusal = why_not_give(call.grant, frame, call.relay.now())
     if refusal is not None:
         raise refusal
     ok = await call.look_up(frame)

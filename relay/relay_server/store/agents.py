@@ -8,9 +8,9 @@ from ..target import changes_address, work_targets
 from . import asks, queries
 from .alarms import note
 from .claims import release_all
-from .commands import ChangeAgent, EndSession, LeaveAgent, Prune, PutAgent, RemoveAgent
+from .commands import ChangeAgent, EndSession, ForgetVisitors, LeaveAgent, Prune, PutAgent, RemoveAgent
 from .deliveries import NOT_DEALT_WITH
-from .outcomes import AgentPut, Done, Removed, Returned
+from .outcomes import AgentPut, Done, Forgotten, Removed, Returned
 from .pairs import leave_pair
 from .rows import to_json, will_json
 from .transaction import Transaction
@@ -106,16 +106,20 @@ def prune(tx: Transaction, command: Prune) -> Done:
     return Done()
 
 
+def forget_visitors(tx: Transaction, command: ForgetVisitors) -> Forgotten:
+    gone = tx.execute(queries.forget_visitors, (to_json(command.agents), command.before_at)).fetchall()
+    return Forgotten([agent for (agent,) in gone])
+
+
 def remove_agent(tx: Transaction, command: RemoveAgent) -> Removed:
     agent = command.agent
-    found = tx.execute(queries.epoch_of, (agent,)).fetchone()
-    if found is None:
+    if tx.execute(queries.has_registered, (agent,)).fetchone() is None:
         raise UnknownAgent(f"agent is {agent}; no agent of this name has registered")
     tx.execute(queries.remove_agent, (tx.now, agent))
     if command.pushed:
         tx.executemany(queries.count_attempt, [(message, agent) for message in command.pushed])
     tx.execute(queries.wait_no_more, (agent,))
-    back = release_all(tx, agent, found[0])
+    back = release_all(tx, agent)
     return Removed(
         back.ended,
         back.offers,

@@ -28,6 +28,7 @@ APPLY: Final[dict[type[Command], Callable[[Transaction, Any], Outcome]]] = {
     ask.LeaveAgent: agents.leave_agent,
     ask.EndSession: agents.end_session,
     ask.Prune: agents.prune,
+    ask.ForgetVisitors: agents.forget_visitors,
     ask.RemoveAgent: agents.remove_agent,
     ask.PutMessage: messages.put_message,
     ask.AckMessages: deliveries.ack_messages,

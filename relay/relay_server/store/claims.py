@@ -195,8 +195,8 @@ def expire_work(tx: Transaction, command: ExpireWork) -> Returned:
     return returned
 
 
-def release_all(tx: Transaction, agent: str, epoch: int) -> Returned:
-    """Give back whatever an agent holds under an epoch: it said bye."""
+def release_all(tx: Transaction, agent: str, epoch: int | None = None) -> Returned:
+    """Give back whatever an agent holds: under an epoch, which said bye, or under any."""
     all_returned = Returned([], [])
     for message, fence in tx.execute(queries.claims_of, (agent, epoch)).fetchall():
         if _end(tx, ReleaseWork(None, None, agent, message, fence), "release", attempts_back=1) is not None:

@@ -230,13 +230,16 @@ class KickWork(Command):
 
 
 class ResolveWork(Command):
-    """What the open task of this source and key is about is over: the task is done."""
+    """What the open task of this source and key is about is over: the task is done.
+
+    `key`: said again with it, it is the task that it ended the first time."""
 
     agent: str
     source: str
     dedupe_key: str
     result: Any
     reason: str | None
+    key: str | None = None
 
 
 class CheckFence(Command):
@@ -289,6 +292,17 @@ class Prune(Command):
 
     agents: list[str]
     before_at: int
+
+
+class ForgetVisitors(Command):
+    """These names only ever visited, and are not remembered any more. Their inboxes and what they sent stay.
+
+    Nothing happens to one that registered, or was there after `before_at`. `others`: whom the desk forgets after these;
+    a store never looks at them."""
+
+    agents: list[str]
+    before_at: int
+    others: list[str]
 
 
 class WithdrawMessage(Command):

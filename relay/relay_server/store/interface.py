@@ -40,6 +40,7 @@ from .commands import CompleteWork as CompleteWork
 from .commands import EndSession as EndSession
 from .commands import ExpireWork as ExpireWork
 from .commands import FailWork as FailWork
+from .commands import ForgetVisitors as ForgetVisitors
 from .commands import ForgiveAsk as ForgiveAsk
 from .commands import KickWork as KickWork
 from .commands import LeaveAgent as LeaveAgent
@@ -68,6 +69,7 @@ from .outcomes import Done as Done
 from .outcomes import Extras as Extras
 from .outcomes import Fenced as Fenced
 from .outcomes import Filled as Filled
+from .outcomes import Forgotten as Forgotten
 from .outcomes import Lapsed as Lapsed
 from .outcomes import Lost as Lost
 from .outcomes import MessagePut as MessagePut

@@ -110,11 +110,12 @@ class Acked(Decided):
 class Done(Decided):
     """It was done; there is nothing more to say. `due_at`: Ripen is wanted then. `owes`: as in AgentPut.
 
-    `message`: the answer names it."""
+    `message`: the answer names it. `duplicate`: its key was known."""
 
     due_at: int | None = None
     owes: list[int] = []
     message: int | None = None
+    duplicate: bool = False
 
 
 class Filled(Decided):
@@ -225,7 +226,7 @@ class Returned(Decided):
     message: int | None = None
     is_over: bool = False
     pair: Pair | None = None
-    """The pair of an agent that leaves: it is over."""
+    """The pair of an agent that leaves, or of an invitation that is withdrawn: it is over."""
 
 
 class Removed(Returned):
@@ -261,6 +262,12 @@ class Owing(Decided):
     """Replies that an agent owes."""
 
     owed: list[OwedReply]
+
+
+class Forgotten(Decided):
+    """Visitors whose rows are gone."""
+
+    agents: list[str]
 
 
 class Reaped(Decided):

@@ -3,7 +3,7 @@ r"""Pairs: exclusive conversations of two agents.
               accept (who was invited)          hang up (either), or one of the two is gone
     pending --------------------------> active ------------------------------------------> ended
        |  \                                                                                  ^
-       |   \-- hang up (who opened it), or that one is gone -------------------------------- /
+       |   \-- hang up (who opened it), or that one is gone, or it is withdrawn ------------ /
        \-- reject, hang up (who was invited) --> rejected
 
 An agent is in one pair at most: one that it opened, pending or active, or one that it accepted. A row in `taken` says
@@ -148,6 +148,12 @@ def leave_pair(tx: Transaction, agent: str, reason: str) -> Pair | None:
     """An agent leaves: the pair that it was in, which is over now."""
     own = _taken(tx, agent)
     return None if own is None else _end(tx, own.pair, "ended", agent, reason)
+
+
+def take_back(tx: Transaction, invitation: int, agent: str, reason: str | None) -> Pair | None:
+    """An invitation is withdrawn, by whomever: the pair that waited for its answer, which is over now."""
+    pair = _find(tx, invitation)
+    return None if pair is None or pair.state != "pending" else _end(tx, invitation, "ended", agent, reason)
 
 
 # -- looking up ------------------------------------------------------------------------------------------------------

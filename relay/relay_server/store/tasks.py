@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 
 from relay_proto.codec import encode_frame
-from relay_proto.errors import Expired, Forbidden, KeyConflict, UnknownMessage
+from relay_proto.errors import Expired, Forbidden, KeyConflict, RelayError, UnknownMessage
 from relay_proto.frames import State, StoredMessage, Submit
 
 from ..claim import HELD, TRANSITIONS, Event, why_not_now
@@ -22,6 +22,8 @@ from .work import NEEDED, claim_all, offer_again, state_of
 
 CLAIM_BYTES: Final = 256
 """What a claim adds to the work it is of: its holder and some numbers."""
+RESOLVES: Final = "resolves "
+"""In `reports`, the sender of a resolve's key is this and the agent: no agent's name, for sends have other keys."""
 
 
 def _states(event: Event) -> str | None:
@@ -48,13 +50,32 @@ def cancel_work(tx: Transaction, command: CancelWork) -> Outcome:
 
 
 def resolve_work(tx: Transaction, command: ResolveWork) -> Outcome:
+    if command.key is not None and (known := _resolved_before(tx, command)) is not None:
+        return Done(message=known, duplicate=True)
     found = tx.execute(queries.open_task, (command.source, command.dedupe_key)).fetchone()
     if found is None:
         raise UnknownMessage(
             f"dedupe_key is {command.dedupe_key!r}; no task of source {command.source!r} with this key is open",
             detail={"source": command.source, "dedupe_key": command.dedupe_key},
         )
-    return end_task(tx, found[0], command.agent, "resolve", command.reason, command.result)
+    outcome = end_task(tx, found[0], command.agent, "resolve", command.reason, command.result)
+    if command.key is not None and not isinstance(outcome, RelayError):
+        tx.execute(queries.put_report, (RESOLVES + command.agent, command.key, found[0]))
+    return outcome
+
+
+def _resolved_before(tx: Transaction, command: ResolveWork) -> int | None:
+    """The task that this agent resolved with this key. Raises KeyConflict when that is not the one it means now."""
+    found = tx.execute(queries.resolved_before, (RESOLVES + command.agent, command.key)).fetchone()
+    if found is None:
+        return None
+    message, source, dedupe_key = found
+    if (source, dedupe_key) != (command.source, command.dedupe_key):
+        raise KeyConflict(
+            f"key is {command.key!r}; it resolved task {message}, which is of dedupe_key {dedupe_key!r} of {source!r}",
+            detail={"message": message},
+        )
+    return int(message)
 
 
 def end_task(

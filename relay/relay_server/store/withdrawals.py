@@ -7,13 +7,15 @@ from . import asks, queries
 from .commands import WithdrawMessage
 from .moves import moves
 from .outcomes import Done, Outcome, Returned
+from .pairs import take_back
 from .refusals import no_such_message
 from .tasks import end_task
 from .transaction import Transaction
 
 
 def withdraw_message(tx: Transaction, command: WithdrawMessage) -> Outcome:
-    """What is open of it becomes superseded, its work is canceled, and no reply to it is owed any more.
+    """What is open of it becomes superseded, its work is canceled, no reply to it is owed, and the pair that it invites
+    into is over.
 
     What was dealt with stays as it was, and so does work that is over.
     """
@@ -50,4 +52,5 @@ def _take_back(tx: Transaction, command: WithdrawMessage, sender: str, said: str
     tell = moves if sender == command.agent else asks.moved
     returned = Returned([], [], None, tell(tx, message, over, "superseded", said))
     returned.message, returned.is_over = message, True
+    returned.pair = take_back(tx, message, command.agent, command.reason)
     return returned

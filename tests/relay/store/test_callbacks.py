@@ -257,6 +257,20 @@ async def test_what_was_given_up_is_seen_does_not_stop_the_rest_and_can_be_tried
         assert (await wanted.command(ask.RetryCallback(wanted.ear, None, integration, callback))).item is None
 
 
+async def test_trying_again_leaves_the_order_of_a_task_as_it_is(wanted: Wanted) -> None:
+    message = await wanted.submit()
+    await claim(wanted.desk, wanted.ada, message)
+    first = (await wanted.due()).jobs[0]
+    retry = ask.RetryCallback(wanted.ear, None, "alerts", first.callback + 1)
+    assert (await wanted.command(retry)).item.due_at is None, "the one before it is on its way"
+    assert await wanted.kinds() == [f"ready {message}"]
+    await wanted.end(first.callback, "dead")
+    assert (await wanted.command(ask.RetryCallback(wanted.ear, None, "alerts", first.callback))).item.due_at is None
+    assert await wanted.kinds() == [f"claimed {message}"]
+    await wanted.end(first.callback + 1)
+    assert await wanted.kinds() == [f"ready {message}"]
+
+
 async def test_pages_are_newest_first_over_all_states(wanted: Wanted) -> None:
     messages = [await wanted.submit(f"k{n}") for n in range(5)]
     for number, job in enumerate((await wanted.due()).jobs):

@@ -37,9 +37,14 @@ UPDATE agents SET will = NULL WHERE agent = ?;
 -- name: prune_agent
 UPDATE agents SET pruned_at = ? WHERE agent = ? AND pruned_at IS NULL AND last_seen_at <= ?;
 
--- name: epoch_of
--- The epoch of an agent that registered once.
-SELECT epoch FROM agents WHERE agent = ? AND epoch > 0;
+-- name: forget_visitors
+-- Of these, those that never registered and were not there lately.
+DELETE FROM agents WHERE agent IN (SELECT value FROM json_each(?1)) AND epoch = 0 AND last_seen_at <= ?2
+RETURNING agent;
+
+-- name: has_registered
+-- Not only as a visitor.
+SELECT 1 FROM agents WHERE agent = ? AND epoch > 0;
 
 -- name: remove_agent
 -- It leaves for good: as if it had been away for too long.

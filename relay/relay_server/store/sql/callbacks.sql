@@ -26,7 +26,12 @@ UPDATE callbacks SET due_at = ?1
 WHERE callback = (SELECT min(callback) FROM callbacks WHERE message = ?2 AND state = 'waiting') AND due_at IS NULL;
 
 -- name: retry_callback
-UPDATE callbacks SET state = 'waiting', attempts = 0, due_at = ?1 WHERE callback = ?2 AND integration = ?3
+-- Due now, unless another one of its task is on its way: then it is due when that is out of the way.
+UPDATE callbacks SET state = 'waiting', attempts = 0,
+    due_at = CASE WHEN due_at IS NOT NULL OR NOT EXISTS (
+        SELECT 1 FROM callbacks AS o
+        WHERE o.message = callbacks.message AND o.state = 'waiting' AND o.callback <> callbacks.callback) THEN ?1 END
+WHERE callback = ?2 AND integration = ?3
   AND state IN ('waiting', 'dead');
 
 -- name: callback

@@ -37,6 +37,11 @@ SELECT w.message, w.occurrences, m.thread, m.hops, m.recipients, m.online
 FROM reports AS r CROSS JOIN work AS w ON w.message = r.message CROSS JOIN messages AS m ON m.message = r.message
 WHERE r.sender = ? AND r.key = ?;
 
+-- name: resolved_before
+-- What a resolve that is repeated had ended.
+SELECT r.message, w.source, w.dedupe_key FROM reports AS r CROSS JOIN work AS w ON w.message = r.message
+WHERE r.sender = ? AND r.key = ?;
+
 -- name: put_report
 INSERT OR IGNORE INTO reports (sender, key, message) VALUES (?, ?, ?);
 

@@ -146,7 +146,8 @@ UPDATE work SET history = ? WHERE message = ?;
 SELECT history FROM work WHERE message = ?;
 
 -- name: claims_of
-SELECT message, fence FROM work INDEXED BY work_held WHERE held_by = ? AND holder_epoch = ?;
+-- Of one epoch; with NULL, of any.
+SELECT message, fence FROM work INDEXED BY work_held WHERE held_by = ?1 AND (?2 IS NULL OR holder_epoch = ?2);
 
 -- name: claims_of_instance
 SELECT message, fence, lease_s, state = 'parked' FROM work INDEXED BY work_held
