@@ -75,6 +75,8 @@ COVERED_BY = {
     "relay_server.http.said": ("tests/http/test_messages.py", "what each refusal is about, tested with the process"),
     "relay_server.http.shapes": ("tests/http/test_messages.py", "data; each row's tests look at what it answers"),
     "relay_server.http.errors": ("tests/http/test_dispatch.py", "tested with the process"),
+    "relay_server.http.desk": ("tests/http/test_callers.py", "what each caller goes through"),
+    "relay_server.http.payloads": ("tests/http/test_messages.py", "tested with the rows that take one"),
     "relay_server.http.followed": ("tests/http/test_bus.py", "tested with the process"),
     "relay_server.http.operations": ("tests/http/test_dispatch.py", "a list of lists"),
     "relay_server.http.probes": ("tests/relay/test_server.py", "tested with the process"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypedDict, TypeVar, Unpack
 
-from relay_proto.frames import Body, Deliver, Intent, Severity, StoredMessage
+from relay_proto.frames import Body, Deliver, Intent, Ok, Severity, StoredMessage
 
 from .payload import read_payload
 
@@ -89,6 +89,13 @@ class Receipt:
         self.key = key
         self.full = full or []
         self.note = note
+
+    @classmethod
+    def of(cls, ok: Ok, key: str) -> "Receipt":
+        """The receipt of a message that was sent under this key, from the relay's answer."""
+        return cls(
+            ok.message or 0, ok.thread or 0, ok.recipients or 0, ok.online or 0, ok.duplicate, key, ok.full, ok.note
+        )
 
     def __repr__(self) -> str:
         again = ", duplicate" if self.duplicate else ""

@@ -127,9 +127,7 @@ class Pair:
             PairSend, pair=self.pair, body=body, subject=subject, reply_to=reply_to, intent=intent,
             content_type=content_type, headers=headers, payload=write_payload(payload), key=key,
         )  # fmt: skip
-        return Receipt(
-            ok.message or 0, ok.thread or 0, ok.recipients or 0, ok.online or 0, ok.duplicate, key, ok.full, ok.note
-        )
+        return Receipt.of(ok, key)
 
     async def refresh(self) -> PairState:
         """Look at it again: how it stands now."""

@@ -124,9 +124,7 @@ class Sending(Calls):
 
     async def _send_now(self, id: int, data: bytes, key: str, timeout_s: float | None) -> Receipt:
         ok = await self._accepted(id, data, key, timeout_s)
-        return Receipt(
-            ok.message or 0, ok.thread or 0, ok.recipients or 0, ok.online or 0, ok.duplicate, key, ok.full, ok.note
-        )
+        return Receipt.of(ok, key)
 
     async def _accepted(self, id: int, data: bytes, key: str, timeout_s: float | None) -> Ok:
         """The relay's answer to a send; TimeoutError when none came within `timeout_s`."""

@@ -181,6 +181,10 @@ class Doorkeeper:
         """How many stored tokens are let in."""
         return len(self._by_token)
 
+    def is_good(self, grant: Grant, now: float) -> bool:
+        """Whether the token of this grant, which was let in before, still is."""
+        return grant.token is None or (self.is_known(grant.token) and grant.until > now)
+
     def can_let_in(self) -> bool:
         """Whether there is anybody whom it would let in."""
         return not self.asks or bool(self._known)

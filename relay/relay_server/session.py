@@ -110,6 +110,11 @@ class Session:
         if len(self.in_front) < IN_FRONT_MAX:
             self.in_front.update(message for message in messages if message not in self.unacked)
 
+    def put_down(self, messages: Iterable[int]) -> None:
+        """These it holds no more: it has dealt with them, or declined them."""
+        self.unacked.difference_update(messages)
+        self.in_front.difference_update(messages)
+
     def say(self, frame: Any) -> None:
         """Queue an answer."""
         self.frames.append(encode_frame(frame))

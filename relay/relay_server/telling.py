@@ -1,5 +1,6 @@
 """What agents tell at the desk of their inbox and of themselves: acks, nacks, heartbeats, changes, what they watch."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from relay_proto import frames as wire
@@ -17,29 +18,29 @@ def ack(broker: "Broker", session: "Session", agent: str, frame: wire.Ack, now: 
     watched = bool(broker.receipt_watchers)
     broker.commands.append(ask.AckMessages(session, frame.id, agent, frame.messages, frame.stage, watched))
     if frame.stage == "done":
-        receiver = broker.sessions.get(agent) if session.visiting else session
+        receiver = _put_down(broker, session, agent, frame.messages)
         if receiver is not None:
             receiver.idle_at = now
-            receiver.unacked.difference_update(frame.messages)
-            receiver.in_front.difference_update(frame.messages)
-            broker.refill(receiver)
     elif not session.visiting:
         session.took(frame.messages)
 
 
 def nack(broker: "Broker", session: "Session", agent: str, frame: wire.Nack, now: float) -> None:
     broker.commands.append(ask.NackMessage(session, frame.id, agent, frame))
+    _put_down(broker, session, agent, (frame.message,))
+
+
+def _put_down(broker: "Broker", session: "Session", agent: str, messages: Iterable[int]) -> "Session | None":
+    """Who holds these, holds them no more, and has room for others: the session itself, or the one behind a visit."""
     receiver = broker.sessions.get(agent) if session.visiting else session
     if receiver is not None:
-        receiver.unacked.discard(frame.message)
-        receiver.in_front.discard(frame.message)
+        receiver.put_down(messages)
         broker.refill(receiver)
+    return receiver
 
 
 def withdraw(broker: "Broker", session: "Session", agent: str, frame: wire.Withdraw, now: float) -> None:
-    wait = broker.waits.of(frame.message)
-    if wait is not None and wait.asker == agent:
-        broker.waits.remove(wait)  # at once, as it is forgiven
+    _wait_no_more(broker, agent, frame.message)
     broker.commands.append(ask.WithdrawMessage(session, frame.id, agent, frame.message, frame.reason, frame.force))
 
 
@@ -71,10 +72,15 @@ def update(broker: "Broker", session: "Session", agent: str, frame: wire.Update,
 
 
 def forgive(broker: "Broker", session: "Session", agent: str, frame: wire.Forgive, now: float) -> None:
-    wait = broker.waits.of(frame.message)
-    if wait is not None and wait.asker == agent:
-        broker.waits.remove(wait)  # at once: what the others ask behind this closes no ring
+    _wait_no_more(broker, agent, frame.message)
     broker.commands.append(ask.ForgiveAsk(session, frame.id, frame.message, agent))
+
+
+def _wait_no_more(broker: "Broker", agent: str, message: int) -> None:
+    """Its own ask is given up. At once: what the others ask behind this closes no ring."""
+    wait = broker.waits.of(message)
+    if wait is not None and wait.asker == agent:
+        broker.waits.remove(wait)
 
 
 def subscribe(

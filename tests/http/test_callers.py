@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -11,25 +9,11 @@ from relay_proto.errors import Unavailable, UnknownAgent
 from relay_proto.frames import Agents, Claim, Complete, Inbox, Send
 from relay_proto.targets import AGENT_PATTERN
 from relay_server import visitors
-from relay_server.config import Config
 from relay_server.housekeeping import SWEEP_S
 from relay_server.http import callers as callers_module
 from relay_server.server import Relay
 from relay_server.store import interface as ask
 from tests.relay.raw import Raw
-
-
-@pytest.fixture
-async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
-    """A relay in this process, so that its callers can be had by hand."""
-    relay = Relay(Config(port=0, data=tmp_path / "data"))
-    run = asyncio.create_task(relay.run())
-    while not relay.ready:
-        assert not run.done(), run.exception()
-        await asyncio.sleep(0.005)  # a thread opens the store; there is nothing to await
-    yield relay
-    relay.stop()
-    assert await run == 0
 
 
 def hello(to: str = "ben", **fields: object) -> Send:

@@ -2,13 +2,11 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import httpx
 import pytest
 
-from relay_server.config import Config
 from relay_server.http import events, streams
 from relay_server.http.streams import Stream
 from relay_server.server import Relay
@@ -19,20 +17,12 @@ PING_S = 0.2
 STALL_S = 0.5
 
 
-@pytest.fixture
-async def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Relay]:
-    """A relay whose times are short."""
+@pytest.fixture(autouse=True)
+def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a relay begins: what it waits for is over soon."""
     monkeypatch.setattr(streams, "PING_S", PING_S)
     monkeypatch.setattr(streams, "STALL_S", STALL_S)
     monkeypatch.setattr(streams, "REST_S", 0.1)
-    relay = Relay(Config(port=0, data=tmp_path / "data"))
-    run = asyncio.create_task(relay.run())
-    while not relay.ready:
-        assert not run.done(), run.exception()
-        await asyncio.sleep(0.005)  # a thread opens the store; there is nothing to await
-    yield relay
-    relay.stop()
-    assert await run == 0
 
 
 async def until(is_so: Callable[[], bool]) -> None:

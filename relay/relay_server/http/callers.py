@@ -12,11 +12,11 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from relay_proto import frames as wire
-from relay_proto.codec import decode_client_batch, decode_relay_batch, encode_checked, join_frames
-from relay_proto.errors import RelayError, Unavailable, error_for
+from relay_proto.errors import RelayError, Unavailable
 
 from ..grants import ANYONE
 from ..session import Session
+from . import desk
 
 if TYPE_CHECKING:
     from ..server import Relay
@@ -59,20 +59,10 @@ class Caller:
 
     def flush(self) -> None:
         """Hand out what the desk said; called by the daemon after each turn."""
-        frames, self.session.frames = self.session.frames, []
-        for data in frames:
-            [frame] = decode_relay_batch(join_frames((data,)))
-            if not isinstance(frame, (wire.Ok, wire.Error)) or frame.re is None:
-                continue
-            future = self._waiting.pop(frame.re, None)
-            if future is None or future.done():
-                continue
-            if isinstance(frame, wire.Ok):
-                future.set_result(frame)
-            else:
-                future.set_exception(
-                    error_for(frame.code, frame.message, retry_after_s=frame.retry_after_s, detail=frame.detail)
-                )
+        for frame in desk.answers(self.session):
+            future = None if frame.re is None else self._waiting.pop(frame.re, None)
+            if future is not None:
+                desk.settle(future, frame)
         if self.session.close is not None:
             self._callers.drop(self)
             self.fail(Unavailable("the visit was ended by the relay; ask again"))
@@ -104,8 +94,7 @@ class Callers:
 
         Raises RelayError: what the codec, the desk or the store refuses.
         """
-        if self.relay.stopping:
-            raise Unavailable("the relay is stopping", retry_after_s=1.0)
+        desk.check_running(self.relay)
         return await self._say(self._visit(agent, instance or http_instance(agent)), frame)
 
     async def look_up(self, frame: Any) -> wire.Ok:
@@ -125,18 +114,13 @@ class Callers:
         frame.id = re
         self._waiting += 1
         try:
-            self._receive(caller.session, frame)
+            desk.receive(self.relay, caller.session, frame)
             return await answer
         finally:
             self._waiting -= 1
             caller.forget(re)
             if self.relay.stopping:
                 self.relay.wake_turns()  # it may have been the last one
-
-    def _receive(self, session: Session, frame: Any) -> None:
-        batch = decode_client_batch(join_frames((encode_checked(frame),)))
-        self.relay.broker.receive(session, batch, self.relay.now())
-        self.relay.wake()
 
     def _visit(self, agent: str, instance: str) -> Caller:
         name = (agent, instance)
@@ -150,7 +134,7 @@ class Callers:
         if caller is not None and caller.is_idle:
             self.drop(caller)  # another instance has taken the agent over since: what is said now is of today
         caller = self._open(self.relay.next_session_name(), name)
-        self._receive(caller.session, wire.Register(id=0, agent=agent, instance=instance, visit=True))
+        desk.receive(self.relay, caller.session, wire.Register(id=0, agent=agent, instance=instance, visit=True))
         self._visits[name] = caller
         self._make_room()
         return caller
@@ -177,9 +161,8 @@ class Callers:
 
     def close(self) -> None:
         """The relay has ended: nobody who still waits will be answered."""
-        stopping = Unavailable("the relay is stopping", retry_after_s=1.0)
         for caller in (*self._visits.values(), *([self._reader] if self._reader else [])):
-            caller.fail(stopping)
+            caller.fail(desk.stopping())
 
 
 def http_instance(agent: str) -> str:

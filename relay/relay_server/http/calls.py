@@ -6,10 +6,11 @@ The courier itself is imported when an integration wants to be called: an HTTP c
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from relay_proto.errors import RelayError, Unavailable
+from relay_proto.errors import RelayError
 
 from ..integrations import listeners
 from ..store import interface as ask
+from .desk import check_running
 
 if TYPE_CHECKING:
     from ..server import Relay
@@ -62,7 +63,7 @@ async def page(
 
 async def retry(relay: "Relay", integration: str, callback: int) -> ask.CallbackItem | None:
     """Try it again now; how it stands then. None: there is none."""
-    _check(relay)
+    check_running(relay)
     asker = Asker()
     relay.broker.commands.append(ask.RetryCallback(asker, None, integration, callback))
     relay.wake()
@@ -80,12 +81,7 @@ async def thread_of(relay: "Relay", sender: str, keys: list[str]) -> int | None:
 
 
 async def _look_up(relay: "Relay", asker: Asker, question: ask.Question) -> Any:
-    _check(relay)
+    check_running(relay)
     relay.broker.look_up(question)
     relay.wake()
     return await asker.answer
-
-
-def _check(relay: "Relay") -> None:
-    if relay.stopping:
-        raise Unavailable("the relay is stopping", retry_after_s=1.0)

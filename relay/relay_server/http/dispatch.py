@@ -16,10 +16,11 @@ from relay_proto.errors import RelayError, Unauthorized, Unavailable
 
 from ..grants import why_not_say
 from .admission import admit
+from .desk import check_running
 from .errors import HttpError, refusal
 from .followed import Followed
 from .reading import check_json, from_json, from_query, from_texts, read_body
-from .table import Operation, Reply
+from .table import Operation
 
 if TYPE_CHECKING:
     from ..grants import Grant
@@ -104,9 +105,8 @@ class Endpoint:
             raise HttpError(405, "method_not_allowed", message, headers={"Allow": self.allow})
         grant = admit(self.relay, request, operation.scope)
         if not self.relay.ready and operation.scope is not None:
-            raise Unavailable(
-                "the relay is stopping" if self.relay.stopping else "the relay is starting", retry_after_s=1
-            )
+            check_running(self.relay)
+            raise Unavailable("the relay is starting", retry_after_s=1.0)
         path = query = body = None
         if operation.path_of is not None:
             texts = {name: unquote(value) for name, value in request.path_params.items()}
@@ -131,8 +131,7 @@ class Endpoint:
 
     def _look_again(self, grant: "Grant") -> None:
         """A body may take seconds to come. Raises Unauthorized when its token has ended meanwhile."""
-        doorkeeper = self.relay.doorkeeper
-        if grant.token is not None and not (doorkeeper.is_known(grant.token) and grant.until > self.relay.now()):
+        if not self.relay.doorkeeper.is_good(grant, self.relay.now()):
             raise Unauthorized("the token was revoked, or its time is over")
 
 
@@ -150,6 +149,3 @@ def json_response(status: int, content: Any, headers: Any = None) -> Response:
         _encoder.encode(content), status_code=status, headers={**_HEADERS, **(headers or {})},
         media_type="application/json",
     )  # fmt: skip
-
-
-__all__ = ["Call", "Endpoint", "Operation", "Reply", "json_response"]

@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     import asyncio
 
 
+async def write_out(send: Send, chunk: bytes, transport: "asyncio.WriteTransport | None") -> None:
+    """Write a piece of a body, and return when the kernel has taken all of it, or the client has gone.
+
+    The transport's high-water mark is 0: uvicorn writes nothing more, not even nothing, while any of it is left.
+    """
+    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    if unwritten(transport):
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+
+
+def unwritten(transport: "asyncio.WriteTransport | None") -> int:
+    """Bytes that the kernel has not taken yet. Of who has gone there are none."""
+    return 0 if transport is None or transport.is_closing() else transport.get_write_buffer_size()
+
+
 class Followed(Response):
     """A response, then `then`, unless the client has gone by then."""
 
@@ -27,9 +42,7 @@ class Followed(Response):
             return await super().__call__(scope, receive, send)
         transport.set_write_buffer_limits(high=0)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        if not transport.is_closing() and transport.get_write_buffer_size():
-            await send({"type": "http.response.body", "body": b"", "more_body": True})  # returns when it is empty
+        await write_out(send, bytes(self.body), transport)
         is_gone = transport.is_closing()
         if not is_gone:
             transport.set_write_buffer_limits()

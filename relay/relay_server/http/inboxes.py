@@ -20,11 +20,10 @@ from relay_proto.errors import Unauthorized, Unavailable, UnknownAgent
 
 from . import polled, shapes
 from .errors import HttpError
+from .reading import when_gone
 from .said import ask, item, items
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from .dispatch import Call
 
 WAITS_MAX: Final = 4096
@@ -95,7 +94,7 @@ async def _wait(call: "Call", frame: wire.Inbox, wait_s: float, wanted: Wanted) 
         came.set()
 
     unwatch = relay.doorkeeper.watch(call.grant, end)
-    gone = asyncio.create_task(_gone(call.request, came.set))
+    gone = asyncio.create_task(when_gone(call.request.receive, came.set))
     try:
         while True:
             forget = relay.broker.arrivals.wait(agent, came.set)
@@ -115,13 +114,6 @@ async def _wait(call: "Call", frame: wire.Inbox, wait_s: float, wanted: Wanted) 
     finally:
         unwatch()
         gone.cancel()
-
-
-async def _gone(request: "Request", tell: Callable[[], None]) -> None:
-    """Ends when the client has gone."""
-    while (await request.receive())["type"] != "http.disconnect":
-        continue
-    tell()
 
 
 async def _look(call: "Call", frame: wire.Inbox, wanted: Wanted) -> tuple[list[shapes.Message], wire.Ok]:

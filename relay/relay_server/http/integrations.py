@@ -7,7 +7,7 @@ says the token; who may do everything names the integration.
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct
 
 from relay_proto import frames as wire
 from relay_proto import limits
@@ -34,6 +34,7 @@ from ..store import interface as ask
 from . import calls, shapes
 from .dispatch import Call
 from .errors import HttpError, not_found
+from .payloads import Payload, json_text
 from .said import in_fields, item
 from .table import Operation, Reply
 
@@ -59,7 +60,7 @@ class NewEvent(Struct, rename="camel"):
     priority: Priority | None = None
     dedupe_key: Key | None = None
     status: Literal["open", "resolved"] = "open"
-    payload: Annotated[Raw, Meta(extra_json_schema={"description": "Any JSON, for programs."})] | UnsetType = UNSET
+    payload: Payload = UNSET
     metadata: MetaMap | None = None
     idempotency_key: Key | None = None
     follows: Key | Follows | None = None
@@ -75,20 +76,10 @@ class NewEvent(Struct, rename="camel"):
         if self.target is not None and self.to is not None and self.target != self.to:
             raise ValueError(f"target is {self.target!r} and to is {self.to!r:.80}; they are the same field")
         check_opaque("body", self.body, limits.BODY_BYTES_MAX)
-        if (payload := self.payload_text) is not None:
+        if (payload := json_text(self.payload)) is not None:
             check_payload(self.body, payload)
         if self.result is not None:
             check_opaque("result", self.result, limits.RESULT_BYTES_MAX)
-
-    @property
-    def payload_text(self) -> str | None:
-        """The payload as the JSON text that it is. Raises ValueError when that is no UTF-8: it is not read further."""
-        if isinstance(self.payload, UnsetType):
-            return None
-        try:
-            return bytes(self.payload).decode()
-        except UnicodeDecodeError:
-            raise ValueError("payload is no UTF-8") from None
 
 
 class EventAnswer(Struct, rename="camel", omit_defaults=True, kw_only=True):
@@ -179,7 +170,7 @@ async def event(call: Call) -> Reply:
         id=0, to=target, title=body.title or "", body=body.body, channel=body.channel, type=body.type,
         severity=body.severity, priority=body.priority, dedupe_key=body.dedupe_key, key=body.idempotency_key,
         source=None if body.dedupe_key is None else integration.name, headers=_headers(body.metadata), thread=thread,
-        payload=body.payload_text,
+        payload=json_text(body.payload),
         hold=parse_target(target).is_direct,
     )  # fmt: skip
     ok = await _say(call, integration, frame)

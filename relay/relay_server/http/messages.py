@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct
 
 from relay_proto import frames as wire
 from relay_proto import limits
@@ -35,6 +35,7 @@ from relay_proto.fields import (
 from . import inboxes, shapes
 from .dispatch import Call
 from .errors import HttpError
+from .payloads import Payload, payload_text
 from .said import MessagePath, PageQuery, Process, ask, check_target, items, next_page, say
 from .table import Operation, Reply
 
@@ -57,7 +58,7 @@ class NewMessage(Struct, rename="camel", kw_only=True):
     thread_id: MessageId | None = None
     reply_to: MessageId | None = None
     claimable: bool = False
-    payload: Annotated[Raw, Meta(extra_json_schema={"description": "Any JSON."})] | UnsetType = UNSET
+    payload: Payload = UNSET
     idempotency_key: Key | None = None
     intent: Intent | None = None
     content_type: ContentType | None = None
@@ -85,15 +86,6 @@ class NewMessage(Struct, rename="camel", kw_only=True):
             check_seconds("ttlS", self.ttl_s, limits.SPAN_S_MIN, limits.TTL_S_MAX)
         if self.expect_reply_s is not None:
             check_seconds("expectReplyS", self.expect_reply_s, limits.SPAN_S_MIN, limits.REPLY_S_MAX)
-
-
-def payload_text(payload: Raw | UnsetType) -> str | None:
-    """A payload as it goes over the wire; null is none. Raises ValueError when it is no UTF-8."""
-    try:
-        text = "null" if isinstance(payload, UnsetType) else bytes(payload).decode().strip()
-    except UnicodeDecodeError:
-        raise ValueError("payload is no UTF-8") from None
-    return None if text == "null" else text
 
 
 class InboxQuery(Struct, rename={"agent": "for"}):

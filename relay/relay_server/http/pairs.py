@@ -4,9 +4,9 @@ A name that speaks here is heard of by that. Who says nothing for the grace of a
 its own, is gone from it.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Struct, field
 
 from relay_proto import frames as wire
 from relay_proto import limits
@@ -28,7 +28,7 @@ from relay_proto.fields import (
 
 from . import inboxes, shapes
 from .dispatch import Call
-from .messages import payload_text
+from .payloads import Payload, payload_text
 from .said import ask, item, items, next_page, say
 from .table import Operation, Reply
 
@@ -78,21 +78,13 @@ class PairMessage(Struct, rename="camel"):
     intent: Intent | None = None
     content_type: ContentType | None = None
     headers: Headers | None = None
-    payload: (
-        Annotated[Raw, Meta(extra_json_schema={"description": "Any JSON beside the body; it counts with it."})]
-        | UnsetType
-    ) = UNSET
+    payload: Payload = UNSET
     idempotency_key: Key | None = None
 
     def __post_init__(self) -> None:
         check_opaque("body", self.body, limits.BODY_BYTES_MAX)
-        if (payload := self.payload_text) is not None:
+        if (payload := payload_text(self.payload)) is not None:
             check_payload(self.body, payload)
-
-    @property
-    def payload_text(self) -> str | None:
-        """The payload as the wire has it; null is none. Raises ValueError when that is no UTF-8."""
-        return payload_text(self.payload)
 
 
 class PairsQuery(Struct):
@@ -168,7 +160,8 @@ async def send(call: Call) -> Reply:
     sender = call.speaker(body.sender, "from")
     frame = wire.PairSend(
         id=0, pair=call.path.id, body=body.body, subject=body.subject, reply_to=body.reply_to, intent=body.intent,
-        content_type=body.content_type, headers=body.headers, payload=body.payload_text, key=body.idempotency_key,
+        content_type=body.content_type, headers=body.headers, payload=payload_text(body.payload),
+        key=body.idempotency_key,
     )  # fmt: skip
     ok = await say(call, sender, frame, pair="id")
     assert ok.message is not None

@@ -1,13 +1,13 @@
 """Agents without a socket: registered over HTTP, there while they ask, and given nothing but what they ask for."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from relay_proto import frames as wire
-from relay_proto.codec import decode_client_batch, decode_relay_batch, encode_checked, join_frames
-from relay_proto.errors import RelayError, Unavailable, error_for
+from relay_proto.errors import Unavailable
 
 from ..session import Session
+from . import desk
 from .callers import http_instance
 
 if TYPE_CHECKING:
@@ -27,32 +27,22 @@ class Polled:
 
     def flush(self) -> None:
         """Called by the daemon after each turn in which something was said to it."""
-        frames, self.session.frames = self.session.frames, []
-        if not self.welcome.done():
-            for data in frames:
-                [frame] = decode_relay_batch(join_frames((data,)))
-                if isinstance(frame, wire.Ok) and not self.welcome.done():
-                    self.welcome.set_result(frame)
-                elif isinstance(frame, wire.Error) and not self.welcome.done():
-                    self.fail(error_for(frame.code, frame.message, retry_after_s=frame.retry_after_s))
+        if self.welcome.done():
+            self.session.frames = []
+        else:
+            for frame in desk.answers(self.session):
+                desk.settle(self.welcome, frame)
         if self.session.close is not None:
-            self.fail(Unavailable("the session was ended by the relay; register again"))
+            if not self.welcome.done():
+                self.welcome.set_exception(Unavailable("the session was ended by the relay; register again"))
             self.relay.broker.lost(self.session)
-
-    def fail(self, error: RelayError) -> None:
-        """It is not registered, and will not be."""
-        if not self.welcome.done():
-            self.welcome.set_exception(error)
 
 
 async def register(relay: "Relay", grant: "Grant", frame: wire.Register) -> wire.Ok:
     """The agent of this frame is there from now on. Raises RelayError: whatever refuses it."""
-    if relay.stopping:
-        raise Unavailable("the relay is stopping", retry_after_s=1.0)
+    desk.check_running(relay)
     polled = Polled(relay, grant)
-    batch: list[Any] = decode_client_batch(join_frames((encode_checked(frame),)))
-    relay.broker.receive(polled.session, batch, relay.now())
-    relay.wake()
+    desk.receive(relay, polled.session, frame)
     return await polled.welcome
 
 

@@ -1,12 +1,13 @@
 """Path, query and body of a request, read into checked structs. What does not fit is refused by the field's name."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from relay_proto import limits
 from relay_proto.codec import in_words, words_of
@@ -41,6 +42,13 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     except ClientDisconnect:
         raise HttpError(400, "bad_frame", "the connection ended before the body did") from None
     return b"".join(chunks)
+
+
+async def when_gone(receive: Receive, tell: Callable[[], None]) -> None:
+    """Calls `tell` when the client has closed the connection. For an answer that takes its time."""
+    while (await receive())["type"] != "http.disconnect":
+        continue
+    tell()
 
 
 def too_large(size: int, bytes_max: int) -> HttpError:

@@ -18,6 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from ..feed import Listener
 from .event_data import encode
+from .followed import unwritten, write_out
+from .reading import when_gone
 
 if TYPE_CHECKING:
     from ..grants import Grant
@@ -151,12 +153,12 @@ class Stream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         transport: asyncio.WriteTransport | None = scope.get("relay.transport")
         if transport is not None:
-            # Written at once or not at all, so that the pump sees what it takes and one that does not read waits.
+            # So the pump sees what a write takes, and one that does not read waits.
             transport.set_write_buffer_limits(high=0)
         self._transport = transport
         feed, listener = self.streams.feed, self.streams.add(self, self.after)
         unwatch = self.streams.relay.doorkeeper.watch(self.grant, self.close)
-        watch = asyncio.get_running_loop().create_task(self._see_it_go(receive), name="stream")
+        watch = asyncio.get_running_loop().create_task(when_gone(receive, self.close), name="stream")
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _RAW_HEADERS})
             listener.first = b"retry: %d\n\n" % RETRY_MS + listener.first
@@ -176,9 +178,7 @@ class Stream(Response):
     async def _write(self, send: Send, chunk: bytes) -> None:
         self.must_ping = False
         self.is_writing, self.said_at = True, self.streams.relay.now()
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        if self._is_stuck():
-            await send({"type": "http.response.body", "body": b"", "more_body": True})  # returns when it is not
+        await write_out(send, chunk, self._transport)
         self.is_writing = False
 
     async def _turn(self, listener: Listener) -> None:
@@ -193,11 +193,6 @@ class Stream(Response):
         finally:
             self._waiter = None
 
-    async def _see_it_go(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.close()
-
     def wake(self) -> bool:
         """Let it speak, if it waits for that."""
         if self._waiter is None or self._waiter.done():
@@ -208,7 +203,7 @@ class Stream(Response):
     def close(self) -> None:
         """End it. One that is in the middle of a write which its client does not take is cut."""
         self.closed = True
-        if not self.wake() and self._is_stuck():
+        if not self.wake() and unwritten(self._transport):
             self.cut()
 
     def cut(self) -> None:
@@ -219,14 +214,11 @@ class Stream(Response):
 
     def is_stalled(self, now: float) -> bool:
         """Its client has taken nothing for STALL_S of what is being written."""
-        left = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        left = unwritten(self._transport)
         if left < self._left:
             self.said_at = now
         self._left = left
         return now - self.said_at >= STALL_S
-
-    def _is_stuck(self) -> bool:
-        return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
 
 def _look_after(stream: Stream, now: float) -> float | None:
