@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from relay_client import Agent, Message
+from relay_client.pairs import Pair
 from relay_client.repl.desk import Desk
+from relay_proto import frames
 from relay_proto.frames import AgentCard, Deliver, Event, OwedReply
 
 NOW = datetime(2026, 11, 20, 14, 10, 0, tzinfo=UTC)
@@ -26,14 +28,24 @@ class StandIn:
         self.cards: list[AgentCard] = []
         self.asked = 0
         self.owes: list[OwedReply] = []
+        self.subscribed: set[str] = set()
+        self.pairs: dict[int, frames.Pair] = {}
         self.told: asyncio.Queue[Event | None] = asyncio.Queue()
 
     def deliver(self, message: int, body: str = "hello", **fields: Any) -> None:
-        frame = Deliver(
-            message=message, body=body, sender="builder", to="me", sent_at=NOW_MS, attempt=1, thread=message, hops=0,
-            **fields,
-        )  # fmt: skip
-        self.delivered.put_nowait(Message(cast(Agent, self), frame))
+        self.delivered.put_nowait(self.message_of(message, body, **fields))
+
+    def message_of(self, message: int, body: str | bytes = "hello", **fields: Any) -> Message:
+        """A message as it comes out of the loop."""
+        usual: dict[str, Any] = {
+            "sender": "builder",
+            "to": "me",
+            "sent_at": NOW_MS,
+            "attempt": 1,
+            "thread": message,
+            "hops": 0,
+        }
+        return Message(cast(Agent, self), Deliver(message=message, body=body, **(usual | fields)))
 
     async def owed(self, agent: str | None = None) -> list[OwedReply]:
         return self.owes
@@ -43,12 +55,21 @@ class StandIn:
         while (event := await self.told.get()) is not None:
             yield event
 
-    async def receive(self, timeout_s: float | None = None) -> Message:
+    async def receive(self, timeout_s: float | None = None, *, surfaced: bool = True) -> Message:
         return await self.delivered.get()
 
     async def ack(self, messages: list[int], stage: str = "done") -> None:
         self.acked.append((messages, stage))
         self.ack_came.set()
+
+    async def subscribe(self, *events: str) -> None:
+        self.subscribed.update(events)
+
+    async def unsubscribe(self, *events: str) -> None:
+        self.subscribed.difference_update(events)
+
+    async def pair(self, pair: int) -> Pair:
+        return Pair(cast(Agent, self), self.pairs[pair])
 
     async def agents(self) -> list[AgentCard]:
         self.asked += 1

@@ -3,207 +3,229 @@
 import asyncio
 import os
 import signal
-import stat
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from prompt_toolkit.application import create_app_session
-from prompt_toolkit.history import FileHistory, InMemoryHistory
-from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.formatted_text.utils import fragment_list_to_text
+from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 import relay_client
-from relay_client.repl.desk import Desk
-from relay_client.repl.screen import Screen, open_history
+from relay_client.repl.commands import Switch
+from relay_client.repl.screen import PROMPT_CELLS_MAX, Screen, continuation, first_of
 from tests.daemon import Daemon
-from tests.repl.standing import NOW, StandIn, desk_of
-
-WAIT_S = 20.0
-
-
-class Terminal:
-    """A user at the keyboard of one REPL."""
-
-    def __init__(self, screen: Screen, keys: PipeInput, lines: asyncio.Queue[str], running: asyncio.Task[None]) -> None:
-        self.screen = screen
-        self.keys = keys
-        self.lines = lines
-        self.running = running
-
-    def type(self, text: str) -> None:
-        self.keys.send_text(text)
-
-    async def see(self, part: str) -> str:
-        """The next line that has `part` in it."""
-        async with asyncio.timeout(WAIT_S):
-            while part not in (line := await self.lines.get()):
-                pass
-            return line
-
-    async def end(self) -> None:
-        """Waits for the REPL to end; raises what ended it."""
-        async with asyncio.timeout(WAIT_S):
-            await self.running
+from tests.repl.keyboard import WAIT_S, name, terminal
+from tests.repl.standing import StandIn, desk_of
 
 
 @pytest.fixture(autouse=True)
 def _state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
-@asynccontextmanager
-async def terminal(url: str, name: str) -> AsyncIterator[Terminal]:
-    lines: asyncio.Queue[str] = asyncio.Queue()
-
-    def show(shown: Iterable[str]) -> None:
-        for line in shown:
-            lines.put_nowait(line)
-
-    with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
-        async with relay_client.connect(url, agent=name) as agent:
-            screen = Screen(Desk(agent, show=show, now=lambda: NOW, width=lambda: 80), url)
-            running = asyncio.create_task(screen.run())
-            try:
-                yield Terminal(screen, keys, lines, running)
-            finally:
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
-
-
-async def test_two_people_talk(daemon: Daemon) -> None:
-    async with terminal(daemon.url, "ann") as ann, terminal(daemon.url, "bob") as bob:
-        ann.type("send bob are you there?\r")
-        await ann.see("→ bob: in the inbox, online")
+async def test_two_people_talk(shared: Daemon) -> None:
+    async with terminal(shared.url, name("ann")) as ann, terminal(shared.url, name("bob")) as bob:
+        ann.type(f"send {bob.name} are you there?\r")
+        await ann.see(f"→ {bob.name}: in the inbox, online")
         line = await bob.see("are you there?")
-        assert "ann → bob" in line
-        assert "1 unread" in bob.screen.toolbar()
-        identifier = next(iter(bob.screen.desk.unread))
+        assert f"{ann.name}  are you there?" in line
+        assert "1 unread" in bob.toolbar
+        identifier = next(iter(bob.desk.unread))
         bob.type(f"reply {identifier} yes\r")
-        await ann.see(f"bob → ann  (re #{identifier}) yes")
-        assert await bob.see("→ ann: in the inbox") is not None
-        assert "0 unread" in bob.screen.toolbar()
+        assert f"(re #{identifier}) yes" in await ann.see(f"{bob.name}  ")
+        assert await bob.see(f"→ {ann.name}: in the inbox") is not None
+        assert "0 unread" in bob.toolbar
 
 
-async def test_asks_are_followed_to_their_end(daemon: Daemon) -> None:
-    async with terminal(daemon.url, "ann") as ann, terminal(daemon.url, "bob") as bob:
-        ann.type("ask --timeout 1h bob which branch?\r")
-        await ann.see("→ bob: in the inbox, online; the reply is due in 1h and comes as a message (re #1)")
+async def test_after_to_a_line_is_said_to_them_and_the_prompt_shows_it(shared: Daemon) -> None:
+    async with terminal(shared.url, name("ann")) as ann, terminal(shared.url, name("bob")) as bob:
+        ann.type(f"to {bob.name}\r")
+        await ann.see(bob.name)
+        assert ann.prompt == f"{ann.name} → {bob.name}> "
+        assert f"→ {bob.name}" in ann.toolbar
+        ann.type("how is the build?\r")
+        await bob.see("how is the build?")
+        ann.type("to --off\rset form\r")
+        await ann.see("table")
+        assert ann.prompt == f"{ann.name}> "
+
+
+async def test_asks_are_followed_to_their_end(shared: Daemon) -> None:
+    async with terminal(shared.url, name("ann")) as ann, terminal(shared.url, name("bob")) as bob:
+        ann.type(f"ask --timeout 1h {bob.name} which branch?\r")
+        first = await ann.see("the reply is due in 1h")
+        asked = int(first.split()[0].removeprefix("#"))
         assert "(reply by " in await bob.see("which branch?")
-        bob.type("reply 1 main\r")
-        await ann.see("(re #1) main")
-        ann.type("ask bob and now?\r")
+        async with asyncio.timeout(WAIT_S):
+            while "1 owed" not in bob.toolbar:  # noqa: ASYNC110  # it is looked at, it has no event
+                await asyncio.sleep(0.005)
+        bob.type(f"reply {asked} main\r")
+        await ann.see(f"(re #{asked}) main")
+        ann.type(f"ask {bob.name} and now?\r")
         await bob.see("and now?")
-        bob.type("refuse 3 no time\r")
-        await bob.see("#3 is refused: no time")
-        await ann.see("* no reply to #3 will come from bob: nacked (no time)")
-        ann.type("ask --timeout 0.2 bob quick?\r")
-        assert "bob is online" in await ann.see("* overdue: a reply to #4 from bob")
-        await bob.screen.desk.agent.close()
-        assert "#4" in await ann.see("* bob is offline and owes the reply")
+        bob.type(f"refuse {asked + 2} no time\r")
+        await bob.see(f"#{asked + 2} is refused: no time")
+        await ann.see(f"* no reply to #{asked + 2} will come from {bob.name}: nacked (no time)")
+        ann.type(f"ask --timeout 0.2 {bob.name} quick?\r")
+        assert "is online" in await ann.see(f"* overdue: a reply to #{asked + 3} from {bob.name}")
+        await bob.desk.agent.close()
+        assert f"#{asked + 3}" in await ann.see(f"* {bob.name} is offline and owes the reply")
 
 
-async def test_who_comes_back_is_told_what_is_owed(daemon: Daemon) -> None:
-    async with relay_client.connect(daemon.url, agent="bob") as bob:
-        await bob.send("ann", "which branch?", hold=True, expect_reply_s=60)
-        async with terminal(daemon.url, "ann") as ann:
-            assert "bob" in await ann.see("* you owe bob a reply to #1, due ")
+async def test_who_comes_back_is_told_what_is_owed(shared: Daemon) -> None:
+    ann_name = name("ann")
+    async with relay_client.connect(shared.url, agent=name("bob")) as bob:
+        receipt = await bob.send(ann_name, "which branch?", hold=True, expect_reply_s=60)
+        async with terminal(shared.url, ann_name) as ann:
+            await ann.see(f"* you owe {bob.name} a reply to #{receipt.message}, due ")
+            assert "1 owed" in ann.toolbar
 
 
-async def test_what_is_replaced_or_taken_away_is_told(daemon: Daemon) -> None:
-    async with terminal(daemon.url, "ann") as ann, relay_client.connect(daemon.url, agent="bob") as bob:
+async def test_what_is_replaced_or_taken_away_is_told(shared: Daemon) -> None:
+    async with terminal(shared.url, name("ann")) as ann, relay_client.connect(shared.url, agent=name("bob")) as bob:
         await bob.subscribe("receipt")
         receipts = bob.events()
-        old = await bob.send("ann", "the door is open")
+        old = await bob.send(ann.name, "the door is open")
         await ann.see("the door is open")
         async for receipt in receipts:
             if receipt.stage == "surfaced":  # it was printed, and then reported
                 break
-        await bob.send("ann", "the door is shut", supersedes=old.message)
-        await ann.see("* #1 is replaced by #2; you have the old one already (surfaced)")
-        assert "(replaces #1)" in await ann.see("the door is shut")
+        new = await bob.send(ann.name, "the door is shut", supersedes=old.message)
+        await ann.see(f"* #{old.message} is replaced by #{new.message}; you have the old one already (surfaced)")
+        assert f"(replaces #{old.message})" in await ann.see("the door is shut")
 
 
-async def test_a_wrong_line_is_answered_and_the_prompt_goes_on(daemon: Daemon) -> None:
-    async with terminal(daemon.url, "ann") as ann:
+async def test_of_a_flood_what_was_not_printed_is_not_surfaced_and_inbox_shows_it(shared: Daemon) -> None:
+    async with terminal(shared.url, name("ann")) as ann, relay_client.connect(shared.url, agent=name("bob")) as bob:
+        sent = await asyncio.gather(*(bob.send(ann.name, f"flood {number}") for number in range(40)))
+        assert f"+31 more, type inbox ({bob.name} 31)" in await ann.see("more, type inbox")
+        assert "40 unread" in ann.toolbar
+        stages = [(await bob.receipts(receipt.message))[0].stage for receipt in (sent[0], sent[30])]
+        assert stages == ["surfaced", "pushed"]
+        ann.type("inbox\r")
+        await ann.see("flood 39")
+        assert (await bob.receipts(sent[30].message))[0].stage == "surfaced"
+
+
+async def test_a_wrong_line_is_answered_and_the_prompt_goes_on(shared: Daemon) -> None:
+    async with terminal(shared.url, name("ann")) as ann:
         ann.type("sned bob x\r")
         assert "did you mean 'send'?" in await ann.see("!")
+        ann.type("send bob\r")
+        assert "send [OPTIONS] TARGET TEXT" in await ann.see("! TEXT is missing")
         ann.type("send nobody x\r")
         assert "nobody" in await ann.see("!")
         ann.type("help quit\r")
         await ann.see("Leave")
 
 
-async def test_ctrl_c_clears_the_line_and_ctrl_d_leaves(daemon: Daemon) -> None:
-    async with terminal(daemon.url, "ann") as ann:
-        ann.type("send bob half a li\x03")
-        ann.type("help help\r")
-        assert "help [COMMAND]" in await ann.see("help")
-        ann.type("\x04")
-        await ann.end()
+async def test_answers_have_the_form_that_was_set(shared: Daemon) -> None:
+    async with terminal(shared.url, name("ann")) as ann:
+        ann.type("set form jsonl\ragents\r")
+        await ann.see(f'"agent":"{ann.name}"')
 
 
-async def test_quit_leaves(daemon: Daemon) -> None:
-    async with terminal(daemon.url, "ann") as ann:
-        ann.type("quit\r")
-        await ann.end()
+async def test_ctrl_d_and_quit_leave(shared: Daemon) -> None:
+    for keys in ("\x04", "quit\r"):
+        async with terminal(shared.url, name("ann")) as ann:
+            ann.type(keys)
+            await ann.end()
 
 
-async def test_being_replaced_ends_it_with_the_reason(daemon: Daemon) -> None:
-    async with terminal(daemon.url, "ann") as ann, relay_client.connect(daemon.url, agent="ann"):
+async def test_another_profile_is_whoever_opened_the_screen_s_to_take(
+    shared: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config" / "relay").mkdir(parents=True)
+    (tmp_path / "config" / "relay" / "profiles.json").write_text('{"night": {}}')
+    async with terminal(shared.url, name("ann")) as ann:
+        ann.type("use day\r")
+        await ann.see("!")
+        ann.type("use night\r")
+        with pytest.raises(Switch):
+            await ann.end()
+
+
+async def test_being_replaced_ends_it_with_the_reason(shared: Daemon) -> None:
+    async with terminal(shared.url, name("ann")) as ann, relay_client.connect(shared.url, agent=ann.name):
         with pytest.raises(relay_client.Replaced):
             await ann.end()
 
 
 async def test_while_the_relay_is_away_the_toolbar_says_so_and_ctrl_c_ends_the_waiting(daemon: Daemon) -> None:
     async with terminal(daemon.url, "ann") as ann:
-        ann.type("claim 1\r")
+        ann.type("message 1\r")
         await ann.see("!")  # unknown message: the connection works
         daemon.kill()
+        for interrupt in ("a key", "a signal"):
+            ann.type("agents\r")
+            async with asyncio.timeout(WAIT_S):
+                while ann.screen.running is None or "connecting again" not in ann.toolbar:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)  # neither has an event: a person looks at them
+            if interrupt == "a key":
+                ann.type("lost\x03")
+            else:
+                os.kill(os.getpid(), signal.SIGINT)
+            await ann.see("stopped waiting")
         ann.type("agents\r")
-        async with asyncio.timeout(WAIT_S):
-            while ann.screen.running is None or "connecting again" not in ann.screen.toolbar():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)  # neither has an event: a person looks at them
-        os.kill(os.getpid(), signal.SIGINT)
-        await ann.see("stopped waiting")
+        await ann.see("* waiting for the relay; Ctrl-C ends the waiting")
         daemon.start()
+        await ann.see("ann")
+        assert "●" in ann.toolbar
+
+
+async def test_what_is_typed_while_a_command_runs_is_for_the_next_prompt(daemon: Daemon) -> None:
+    async with terminal(daemon.url, "ann") as ann:
         ann.type("agents\r")
         await ann.see("ann")
-        assert "connected" in ann.screen.toolbar()
+        daemon.kill()
+        ann.type("who\r")
+        await ann.see("* waiting for the relay")
+        ann.type("help quit\rhalf a li")
+        daemon.start()
+        await ann.see("Leave")
+        await ann.until_typed("half a li")
 
 
-async def test_claimed_work_is_counted_in_the_toolbar(daemon: Daemon) -> None:
-    async with terminal(daemon.url, "ann") as ann, relay_client.connect(daemon.url, agent="boss") as boss:
-        receipt = await boss.send("ann", "do it", claimable=True)
+async def test_claimed_work_is_counted_in_the_toolbar(shared: Daemon) -> None:
+    async with terminal(shared.url, name("ann")) as ann, relay_client.connect(shared.url, agent=name("boss")) as boss:
+        receipt = await boss.send(ann.name, "do it", claimable=True)
         assert "(work) do it" in await ann.see("do it")
         ann.type(f"claim {receipt.message}\r")
-        await ann.see("is yours (fence 1)")
-        assert "1 claimed" in ann.screen.toolbar()
+        await ann.see("is yours")
+        assert "1 claimed" in ann.toolbar
         ann.type(f"done {receipt.message} it is\r")
         await ann.see("is done")
+        assert "claimed" not in ann.toolbar
         item = await boss.message(receipt.message)
         assert item.work is not None
         assert (item.work.state, item.work.result) == ("done", "it is")
 
 
-def test_history_is_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
-    assert isinstance(open_history(), FileHistory)
-    path = tmp_path / "state" / "relay" / "repl-history"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_without_a_place_for_history_it_is_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    assert isinstance(open_history(), InMemoryHistory)
-
-
-def test_the_toolbar_says_who_where_and_how_it_stands() -> None:
+def test_a_long_name_leaves_room_for_the_line_and_a_wrapped_line_is_set_in() -> None:
     agent = StandIn()
+    agent.name = "x" * 128
     with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
         screen = Screen(desk_of(agent, []), "http://localhost:4850")
-    assert screen.toolbar() == " me at localhost:4850 | connected, 0.4 ms | 0 unread"
-    agent.connected = False
-    screen.desk.fences[7] = 1
-    assert screen.toolbar() == " me at localhost:4850 | connecting again... | 0 unread | 1 claimed"
+        prompt = fragment_list_to_text(screen.message())
+    assert len(prompt) == PROMPT_CELLS_MAX + len("> ")
+    assert continuation(5, 0, 1) == [("", "  ")]
+    assert continuation(5, 1, 0)[0][1] == "... "
+
+
+async def test_loops_end_with_the_first_of_them() -> None:
+    ended = []
+
+    async def forever() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("forever")
+
+    async def fails() -> None:
+        raise ValueError("so")
+
+    with pytest.raises(ValueError, match="so"):
+        await first_of(forever(), fails())
+    assert ended == ["forever"]

@@ -1,101 +1,150 @@
-"""What one REPL holds: its agent, the messages that stand in front of the user, and the claims it took.
+"""What one REPL holds: its agent, what stands in front of the user, who they talk to, and the claims they took.
+
+No printing and no tasks here: `live.py` takes what comes and has it announced, `screen.py` is the terminal, commands
+change what stands here.
 
 Rules
-- A message that was printed is `surfaced`, no more. It stays in the inbox until ack, reply or done.
-- What comes again after a reconnect is not printed again.
-- What the relay tells by itself (a reply is overdue, a message is replaced) is a line with a star.
-- What was taken away is not unread any more; what was replaced after it was surfaced is.
-- A burst is printed whole, at most a credit of lines: what was taken from the client counts as surfaced, so nothing
-  may be taken and not shown.
+- `unread` has what was delivered and not dealt with, whether it was printed or not. It is bounded: the relay delivers
+  no more than the session's credit. A message leaves it by ack, reply, refuse, done, or when the relay takes it back.
+- Only what was in front of the user is reported as surfaced: `surfaced()` is told by whoever printed it.
+- What completion offers (`cards`, `tasks`, `noted`) is what was seen last. It may be old; the relay decides.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from relay_client import Agent, Events, Message
-from relay_proto.frames import AgentCard, Event
+from relay_proto.frames import AgentCard, EventKind, StoredMessage, Task
 
-from ..cli.events import event_lines, owed_lines
-from ..cli.render import message_line
+from ..cli.escape import escape
+from ..cli.render import body_text, cut
+
+if TYPE_CHECKING:
+    from relay_client import Agent, Message
+    from relay_client.pairs import Pair
 
 CARDS_FRESH_S: Final = 2.0
 """Seconds that the list of agents serves completion before it is asked for again."""
+NOTED_MAX: Final = 500
+"""Messages, and as many tasks, that completion remembers: more than anybody looks through with the arrow keys."""
+PREVIEW_CELLS: Final = 50
+WATCHES: Final[dict[str, tuple[EventKind, ...]]] = {
+    "receipts": ("receipt",),
+    "presence": ("presence",),
+    "tasks": ("tasks",),
+    "pairs": (),
+}
+"""What can be watched, and what is subscribed to for it. What becomes of one's own pairs is told unasked."""
+
+
+@dataclass(slots=True)
+class Settings:
+    """What `set` changes.
+
+    form: how what a command gives is shown: table, json, jsonl, raw. bell: ring when a message comes. watch: kinds of
+    news that are told besides (WATCHES). editor: the command that edits a long line; None: $VISUAL, else $EDITOR.
+    """
+
+    form: str = "table"
+    bell: bool = False
+    watch: set[str] = field(default_factory=set)
+    editor: str | None = None
+
+
+async def _at_once() -> None:
+    """What was shown stands there when `show` returns."""
 
 
 class Desk:
-    """The state of a REPL. `show` prints ready lines; `now` and `width` are asked at each print."""
+    """The state of a REPL. `show` prints ready lines; `now` and `width` are asked at each print. `printed` waits until
+    what was shown stands there: an editor may have the terminal meanwhile.
+
+    profile: the one it runs with. peer: the target that bare text goes to, pair: or the pair (one of both at most).
+    unread: by id, in the order of arrival. seen: those of them that were in front of the user. fences: message -> fence
+    of the claim this REPL holds. owed_count: replies that this agent owes, as far as it was asked last
+    (`owes_changed()` has it asked again).
+    """
 
     def __init__(
         self,
-        agent: Agent,
+        agent: "Agent",
         *,
         show: Callable[[Iterable[str]], None],
         now: Callable[[], datetime],
         width: Callable[[], int | None],
+        profile: str | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self.agent = agent
         self.show = show
         self.now = now
         self.width = width
-        self.unread: dict[int, Message] = {}  # arrived, not dealt with; by id, in the order of arrival
-        self.fences: dict[int, int] = {}  # message -> fence of the claim this REPL holds
+        self.profile = profile
+        self.settings = settings or Settings()
+        self.peer: str | None = None
+        self.pair: Pair | None = None
+        self.printed: Callable[[], Awaitable[None]] = _at_once
+        self.opened: int | None = None  # the pair that this REPL opened and that was not answered yet
+        self.clear: Callable[[], None] = lambda: None  # empties the screen, where there is one
+        self.unread: dict[int, Message] = {}
+        self.seen: set[int] = set()
+        self.fences: dict[int, int] = {}
         self.cards: list[AgentCard] = []
+        self.tasks: dict[int, Task] = {}
+        self.noted: dict[int, str] = {}
+        self.owed_count = 0
+        self.owes_asked = asyncio.Event()
         self._cards_at = float("-inf")
-        self._unshown: list[Message] = []
-        self._arrived = asyncio.Event()
 
-    async def receive(self) -> None:
-        """Takes what is delivered, for as long as the session lives. Raises when it ends (Replaced, Unauthorized)."""
-        while True:
-            message = await self.agent.receive()
-            if message.message not in self.unread:
-                self.unread[message.message] = message
-                self._unshown.append(message)
-                self._arrived.set()
+    @property
+    def form(self) -> str:
+        """How what a command gives is shown: table, json, jsonl, raw."""
+        return self.settings.form
 
-    async def announce(self) -> None:
-        """Prints what `receive` took, and reports what was printed as surfaced."""
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            batch, self._unshown = self._unshown, []
-            shown = [message for message in batch if message.message in self.unread]
-            self.show([message_line(message, now=self.now(), width=self.width()) for message in shown])
-            await self.surfaced(message.message for message in shown)
+    @form.setter
+    def form(self, form: str) -> None:
+        self.settings.form = form
 
-    async def listen(self, events: Events) -> None:
-        """Prints what the relay tells, for as long as the session lives; first what is owed now.
-
-        `events` was made before anything else was asked, so that nothing is missed. Raises when the session ends.
-        """
-        self._tell(owed_lines(await self.agent.owed(), self.agent.name, now=self.now()))
-        async for event in events:
-            self._heard(event)
-
-    def _heard(self, event: Event) -> None:
-        """Prints one event, and forgets the message that it takes away."""
-        if event.event in ("withdrawn", "superseded") and event.stage in ("expired", "superseded"):
-            self.unread.pop(event.message or 0, None)
-        elif event.event == "task.claimed" and event.agent != self.agent.name:
-            self.unread.pop(event.message or 0, None)  # another one's to do
-        self._tell(event_lines(event, self.agent.name, now=self.now()))
-
-    def _tell(self, lines: list[str]) -> None:
-        if lines:
-            self.show(f"* {line}" for line in lines)
+    # -- messages ----------------------------------------------------------------------------------------------------
 
     async def surfaced(self, messages: Iterable[int]) -> None:
         """Tells the relay that the user has these in front of them."""
         if identifiers := list(messages):
+            self.seen = {message for message in (*self.seen, *identifiers) if message in self.unread}
             await self.agent.ack(identifiers, stage="surfaced")
 
     async def settle(self, messages: list[int]) -> None:
         """Acks these as done; they leave the inbox."""
         await self.agent.ack(messages)
+        self.forget(*messages)
+
+    def forget(self, *messages: int) -> None:
+        """These are not in front of the user any more: dealt with, or taken away. So are claims on them."""
         for message in messages:
             self.unread.pop(message, None)
+            self.fences.pop(message, None)
+        self.owes_changed()
+
+    def owes_changed(self) -> None:
+        """What this agent owes may have changed: it is asked for again soon."""
+        self.owes_asked.set()
+
+    # -- what completion knows ---------------------------------------------------------------------------------------
+
+    def note(self, item: "Message | StoredMessage | Task") -> None:
+        """Remembers a message or a task that was seen, the newest last, with one line about it."""
+        if isinstance(item, Task):
+            self.tasks.pop(item.message, None)
+            self.tasks[item.message] = item
+            if len(self.tasks) > NOTED_MAX:
+                del self.tasks[next(iter(self.tasks))]
+            return
+        self.noted.pop(item.message, None)
+        self.noted[item.message] = preview(item)
+        if len(self.noted) > NOTED_MAX:
+            del self.noted[next(iter(self.noted))]
 
     async def refresh_cards(self) -> list[AgentCard]:
         """Who is there, at most CARDS_FRESH_S old while the relay can be reached, else as last seen."""
@@ -104,3 +153,28 @@ class Desk:
             self._cards_at = loop_time
             self.cards = await self.agent.agents()
         return self.cards
+
+    # -- watching ----------------------------------------------------------------------------------------------------
+
+    async def watch(self, *kinds: str) -> None:
+        """From now on tell these kinds of news (of WATCHES) too."""
+        events: list[EventKind] = [event for kind in kinds for event in WATCHES[kind]]
+        if events:
+            await self.agent.subscribe(*events)
+        self.settings.watch.update(kinds)
+
+    async def unwatch(self, *kinds: str) -> None:
+        """Tell these no more."""
+        events: list[EventKind] = [event for kind in kinds for event in WATCHES[kind]]
+        if events:
+            await self.agent.unsubscribe(*events)
+        self.settings.watch.difference_update(kinds)
+
+
+def preview(item: "Message | StoredMessage | Task") -> str:
+    """`builder: the door is open`, escaped, at most PREVIEW_CELLS wide."""
+    if isinstance(item, Task):
+        text = f"{item.state}: {item.title or body_text(item.body)}"
+    else:
+        text = f"{item.sender}: {item.subject or body_text(item.body)}"
+    return cut(escape(text[: 4 * PREVIEW_CELLS]), PREVIEW_CELLS)

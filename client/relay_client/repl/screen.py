@@ -1,94 +1,161 @@
-"""The REPL on a terminal: the prompt, live messages above it, the toolbar below it."""
+"""The REPL on a terminal: the prompt, live messages above it, the toolbar below it.
+
+Rules
+- Everything is printed in the event loop's own thread: while the prompt is open through `run_in_terminal`, which takes
+  the prompt away, prints, and draws it again; else at once. So nothing tears the line that is being typed.
+- While a command runs there is no prompt: keys are kept for the next one, and Ctrl-C ends the waiting.
+- A command that fails says so in one line and the prompt goes on. What ends the session ends the screen.
+"""
 
 import asyncio
 import signal
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import Coroutine, Iterable
+from functools import partial
+from typing import Any, Final
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.application import get_app, get_app_session, run_in_terminal
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.patch_stdout import patch_stdout
-
-from relay_proto import limits
 
 from ..cli.escape import escape
 from ..cli.failure import explain
-from ..cli.names import state_folder
-from .commands import COMMANDS, Quit
+from ..cli.render import cut
+from . import forms, paint, toolbar
+from .commands import COMMANDS, Quit, Switch, call_of, peer_of
 from .completion import LiveCompleter
 from .desk import Desk
-from .grammar import parse
+from .hint import hint
+from .history import open_history
+from .keys import bindings, typed_ahead
+from .lexer import LineLexer
+from .live import Live
+from .style import STYLE
+from .validation import LineValidator
 
-TOOLBAR_REFRESH_S = 0.5
-SLOW_S = 1.0
+TOOLBAR_REFRESH_S: Final = 0.5
+SLOW_S: Final = 1.0
 """Seconds without an answer after which the user is told what they wait for."""
+PROMPT_CELLS_MAX: Final = 32
+"""Cells of each name in the prompt: a long one must leave room for the line."""
+CLOSING: Final = (signal.SIGHUP, signal.SIGTERM)
+"""The window was closed, or the system goes down: the session is ended in good order, claims are free at once."""
+WELCOME: Final = "to NAME begins a talk, help lists the commands, Tab completes"
+
+
+_last: asyncio.Future[None] | None = None
+"""The last print above an open prompt; it waits while something else has the terminal."""
+
+
+def show(lines: Iterable[str]) -> None:
+    """Prints ready lines: above the prompt where one is open."""
+    global _last
+    text = "".join(f"{line}\n" for line in lines)
+    if not text:
+        return
+    if get_app().is_running:
+        _last = asyncio.ensure_future(run_in_terminal(partial(_write, text)))
+    else:
+        _write(text)
+
+
+async def printed() -> None:
+    """Waits until all that was shown stands on the screen."""
+    if _last is not None and not _last.done():
+        await asyncio.shield(_last)
+
+
+def _write(text: str) -> None:
+    output = get_app_session().output
+    output.enable_autowrap()
+    output.write_raw(text.replace("\n", "\r\n"))
+    output.flush()
 
 
 class Screen:
-    """One terminal in front of one desk."""
+    """One terminal in front of one desk. token: what let it in; a line that holds it is not kept in the history."""
 
-    def __init__(self, desk: Desk, url: str) -> None:
+    def __init__(self, desk: Desk, url: str, *, token: str | None = None) -> None:
         self.desk = desk
-        self.url = url
+        self.place = url.split("://")[-1].rstrip("/")
         self.running: asyncio.Task[None] | None = None  # the command that is being waited for
         self.session: PromptSession[str] = PromptSession(
-            history=open_history(),
+            history=open_history(desk.profile, token),
             completer=LiveCompleter(desk, COMMANDS),
+            lexer=LineLexer(desk, COMMANDS),
+            validator=LineValidator(desk),
+            validate_while_typing=True,
+            auto_suggest=AutoSuggestFromHistory(),
             complete_while_typing=False,
             enable_history_search=True,
+            enable_suspend=True,
+            key_bindings=bindings(desk),
             bottom_toolbar=self.toolbar,
+            rprompt=self.hint,
+            placeholder=[("class:hint", WELCOME)],
+            prompt_continuation=continuation,
+            style=STYLE,
+            tempfile_suffix=".txt",
             refresh_interval=TOOLBAR_REFRESH_S,
         )
+        desk.clear = self.clear
+        desk.printed = printed
 
     async def run(self) -> None:
-        """Until the user leaves. Raises when the session can't go on (replaced, not allowed)."""
+        """Until the user leaves. Raises Switch, and whatever ends the session (replaced, not allowed)."""
         loop = asyncio.get_running_loop()
+        closed = asyncio.Event()
         loop.add_signal_handler(signal.SIGINT, self.interrupt)
-        with patch_stdout(raw=True):
-            desk = self.desk
-            parts = (self.prompt(), desk.receive(), desk.announce(), desk.listen(desk.agent.events()))
-            tasks = [asyncio.create_task(part) for part in parts]
-            try:
-                finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-                loop.remove_signal_handler(signal.SIGINT)
-        for task in finished:
-            task.result()
+        for number in CLOSING:
+            loop.add_signal_handler(number, closed.set)
+        events = self.desk.agent.events()  # made before anything is asked, so that nothing is missed
+        try:
+            with patch_stdout(raw=True), self.session.input.raw_mode():
+                await first_of(self.prompt(), until(closed), *Live(self.desk).loops(events))
+        finally:
+            for number in (signal.SIGINT, *CLOSING):
+                loop.remove_signal_handler(number)
 
     async def prompt(self) -> None:
         """Reads a line, does it, again."""
         while True:
             try:
-                line = await self.session.prompt_async(f"{self.desk.agent.name}> ", handle_sigint=False)
+                line = await self.session.prompt_async(self.message, handle_sigint=False)
             except KeyboardInterrupt:  # Ctrl-C at the prompt: a fresh line
                 continue
             except EOFError:
                 return
+            self.session.placeholder = None
             try:
-                call = parse(line, COMMANDS)
-                if call is not None:
-                    await self.interruptible(self.show(call(self.desk)))
+                await self.interruptible(self.do(line))
             except Quit:
                 return
+            except Switch:
+                raise
             except Exception as exc:
-                self.desk.show([f"! {explain(exc)[1]}"])
+                show_error(self.desk, exc)
 
-    async def show(self, lines: Awaitable[list[str]]) -> None:
-        self.desk.show(await lines)
+    async def do(self, line: str) -> None:
+        """What the line says, and what came of it."""
+        call = call_of(self.desk, line)
+        if call is None:
+            return
+        result = await call(self.desk)
+        lines = forms.show(result, self.desk.form, is_terminal=True)
+        self.desk.show(paint.answer_lines(lines) if self.desk.form == "table" else lines)
 
-    async def interruptible(self, work: Any) -> None:
+    async def interruptible(self, work: Coroutine[Any, Any, None]) -> None:
         """Waits for a command; Ctrl-C ends the waiting, the connection stays usable."""
         self.running = asyncio.create_task(work)
         try:
-            done, _ = await asyncio.wait([self.running], timeout=SLOW_S)
-            if not done:
-                self.desk.show(["* waiting for the relay; Ctrl-C ends the waiting"])
-                await asyncio.wait([self.running])
+            with typed_ahead(self.session.input, self.interrupt):
+                done, _ = await asyncio.wait([self.running], timeout=SLOW_S)
+                if not done:
+                    self.desk.show([paint.news_line("* waiting for the relay; Ctrl-C ends the waiting")])
+                    await asyncio.wait([self.running])
             if self.running.cancelled():
-                self.desk.show(["! stopped waiting; the relay may still do it"])
+                self.desk.show(paint.error_lines("stopped waiting; the relay may still do it", self.desk.width()))
             else:
                 self.running.result()
         finally:
@@ -96,33 +163,62 @@ class Screen:
             self.running = None
 
     def interrupt(self) -> None:
-        """SIGINT: while a prompt is open Ctrl-C is a key, so this one is meant for the running command."""
+        """Ctrl-C while a command runs (as a key, or as the signal): its waiting ends."""
         if self.running is not None:
             self.running.cancel()
 
-    def toolbar(self) -> str:
-        """`builder@localhost:4850 | connected, 0.4 ms | 2 unread | 1 claimed`"""
-        agent = self.desk.agent
-        place = self.url.split("://")[-1].rstrip("/")
-        state = "connecting again..."
-        if agent.connected:
-            state = "connected"
-            if agent.round_trip_s is not None:
-                state += f", {agent.round_trip_s * 1000:.1f} ms"
-        unread = len(self.desk.unread)
-        more = "+" if unread >= limits.CREDIT_MAX else ""  # the relay holds back what goes beyond the credit
-        parts = [f"{agent.name} at {place}", state, f"{unread}{more} unread"]
-        if self.desk.fences:
-            parts.append(f"{len(self.desk.fences)} claimed")
-        return escape(" " + " | ".join(parts))
+    def message(self) -> StyleAndTextTuples:
+        """The prompt: `ann> `, `ann → bob> `"""
+        parts: StyleAndTextTuples = [("class:prompt", cut(escape(self.desk.agent.name), PROMPT_CELLS_MAX))]
+        peer = peer_of(self.desk)
+        if peer is not None:
+            parts += [("", " → "), ("class:prompt.peer", cut(escape(peer), PROMPT_CELLS_MAX))]
+        return [*parts, ("class:prompt", "> ")]
+
+    def hint(self) -> StyleAndTextTuples:
+        """What the command takes; nothing of it stays above when the line was sent."""
+        return (
+            []
+            if get_app().is_done
+            else hint(self.session.default_buffer.document.text_before_cursor, COMMANDS, peer=peer_of(self.desk))
+        )
+
+    def toolbar(self) -> StyleAndTextTuples:
+        """`ann@localhost:4850  ● 0.4 ms  2 unread  1 claimed`, as wide as the screen at most."""
+        width = get_app().output.get_size().columns
+        return toolbar.fitted(toolbar.parts(self.desk, self.place), width)
+
+    def clear(self) -> None:
+        """Empties the screen; between two prompts, so that nothing stands there that would have to be drawn again."""
+        output = self.session.output
+        output.erase_screen()
+        output.cursor_goto(0, 0)
+        output.flush()
 
 
-def open_history() -> History:
-    """Lines of earlier runs, in a file only the user can read; kept in memory where there is no place for it."""
+def continuation(width: int, line: int, wraps: int) -> StyleAndTextTuples:
+    """What stands before a further line: dots where it was begun with Alt-Enter, a space where it was too long."""
+    return [("", "  ")] if wraps else [("class:continuation", "... ")]
+
+
+def show_error(desk: Desk, exc: Exception) -> None:
+    """What went wrong, in a line, with what was noted on the way."""
+    words = "; ".join([explain(exc)[1], *(escape(note) for note in getattr(exc, "__notes__", ()))])
+    desk.show(paint.error_lines(words, desk.width()))
+
+
+async def until(closed: asyncio.Event) -> None:
+    await closed.wait()
+
+
+async def first_of(*loops: Coroutine[Any, Any, None]) -> None:
+    """Runs them side by side until one ends; the others end with it. Raises what it raised."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
     try:
-        path = state_folder() / "repl-history"
-        path.touch(mode=0o600)
-        path.chmod(0o600)
-    except OSError:
-        return InMemoryHistory()
-    return FileHistory(path)
+        finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in finished:
+        task.result()
