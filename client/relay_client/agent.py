@@ -13,6 +13,7 @@ from typing import Any
 from relay_proto.frames import (
     Heartbeat,
     Ok,
+    Remove,
     ServerInfo,
     Status,
     Update,
@@ -119,6 +120,14 @@ class Agent(Asking, Working, Tasking, Pairing, Tokening, Questions):
             status=status,
             meta=None if meta is None else dict(meta),
         )
+
+    async def remove(self, agent: str) -> None:
+        """Take an agent off the relay's list, for good: it is in no group, and what it has claimed is given back.
+
+        Another one than oneself: with the scope system:write, where the relay asks for tokens. Its live session gets
+        Removed; its name and its inbox stay. Raises Forbidden, UnknownAgent for a name that was never registered.
+        """
+        await self._ask(Remove, agent=agent)
 
     async def heartbeat(self, status: Status | None = None, load: float | None = None) -> None:
         """Say now that the agent is alive, how it is and how busy. Without it the client does so by itself."""

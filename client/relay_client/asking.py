@@ -95,6 +95,13 @@ class Asking(Receiving):
             self._forgive(ask)  # one was enough
         return delivered
 
+    async def forgive(self, message: int) -> None:
+        """The replies to this message, which one asked, are not owed any more, and nobody is told when they are late.
+
+        Raises UnknownMessage, Forbidden for the ask of another.
+        """
+        await self._ask(Forgive, message=message)
+
     def _forgive(self, ask: Ask[asyncio.Future[Any]]) -> None:
         """Nobody waits any more, so the relay is to count nobody as blocked or owing. Its answer is not waited for."""
         if ask.message is not None:

@@ -8,14 +8,14 @@ Rules of all calls
 - Cancelling one leaves the agent usable. What was asked may have happened or not.
 """
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from relay_proto import codec
-from relay_proto.errors import BadFrame, BadRequest
-from relay_proto.frames import Ok
+from relay_proto.errors import BadFrame, BadRequest, UnknownOp
+from relay_proto.frames import Ok, Send
 
 from .errors import refused
 from .iteration import Hands
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .outbox import Outbox
 
 T = TypeVar("T")
+
+NOT_RAW: Final = frozenset({"register", "bye"})
+"""Ops that are the connection's own: said by hand, they would leave the client and the relay of two minds."""
 
 
 class Calls:
@@ -41,6 +44,33 @@ class Calls:
     def name(self) -> str:
         """The agent's id."""
         return self._conversation.register.agent
+
+    async def ask_raw(self, frame: Mapping[str, Any]) -> dict[str, Any]:
+        """Say a request as docs/protocol.md has it, and give back the answer as the relay said it: for tools and for
+        learning the protocol. `{"op": "agents", "tag": "blue"}` -> `{"op": "ok", "re": 7, "items": [..]}`.
+
+        `id` may be left out; the one that is given stands in the answer. An op that this client does not know is said
+        all the same: the relay may be newer. No `key` is made up for a send. Raises BadRequest for what is no frame and
+        for register and bye, which are the connection's own, else what the relay refuses it with.
+        """
+        op = frame.get("op")
+        if not isinstance(op, str):
+            raise BadRequest(f"op is {op!r:.80}; a frame names its op in words, as in {{'op': 'agents'}}")
+        if op in NOT_RAW:
+            raise BadRequest(f"op is {op!r}; a connection says that by itself, at its beginning and at its end")
+        id = self._conversation.next_id()
+        about: Any = None
+        try:
+            data = codec.encode_frame({**frame, "id": id})
+            [about] = codec.decode_client_batch(codec.join_frames([data]))
+        except (TypeError, ValueError, OverflowError, RecursionError) as exc:
+            raise refused(op, exc) from None
+        if isinstance(about, codec.Refusal) and not isinstance(about.error, UnknownOp):
+            raise about.error
+        is_known = isinstance(about, About) and not isinstance(about, Send)
+        ok = await self._link.ask(id, data, about if is_known else None)
+        answer: dict[str, Any] = msgspec.to_builtins(ok, builtin_types=(bytes,))
+        return answer | {"re": frame.get("id", id)}
 
     async def _ask(self, kind: Callable[..., Any], **fields: Any) -> Ok:
         """Build a frame, check it, send it, wait for its answer."""

@@ -13,33 +13,33 @@ from relay_proto import codec, limits
 from relay_proto.errors import BadRequest
 from relay_proto.frames import Register, Status, Will
 
-from .address import DEFAULT_URL, parse_url
+from .address import parse_url
 from .agent import Agent
 from .calls import names
 from .conversation import REGISTER_ID, Conversation
 from .errors import refused
 from .link import Link
-
-_token = re.compile(rf"\A[\x21-\x7e]{{1,{limits.TOKEN_CHARS_MAX}}}\Z")  # what may stand in a header
+from .settings import TOKEN_PATTERN, resolve
 
 
 class connect:
     """`async with connect(url, agent="builder") as agent`: a registered agent, closed at the end of the block.
 
-    url: http(s):// or ws(s)://; an empty path becomes /ws (default: $RELAY_URL, else http://localhost:4850). agent: its
-    id, 1-128 characters of A-Z a-z 0-9 . _ - @ /. token: what the relay was started with, or gave out (default:
-    $RELAY_TOKEN). label, tags, caps, channels, machine, meta, status: what others see and find it by. instance: names
-    this process; the same instance keeps its epoch and its claims, another one takes the agent over (default: a new one
-    for each call). credit: deliveries it takes unacked. visit: only send and ask; it gets no messages, replaces no live
-    session and is no member of any group (for scripts). will: its last word, a `Will` or a mapping with `to`, `body`
-    and perhaps `subject`, `channel`: the relay sends it from this agent when that falls silent (120 s) without having
-    closed; a later `connect` without one takes it back. reconnect: make lost connections again, and try a first
-    connection until `connect_timeout_s`; without it there is one attempt, and a lost connection ends the agent with
-    Disconnected. outbox: the path of a file in which sends wait while no relay can be reached (`Outbox`); entering then
-    tries once, for at most `connect_timeout_s`, and gives an agent that is not connected yet if there is no relay.
+    url: http(s):// or ws(s)://; an empty path becomes /ws. agent: its id, 1-128 characters of A-Z a-z 0-9 . _ - @ /.
+    token: what the relay was started with, or gave out. Of these two, what is left out is looked for as the commands do
+    (`relay_client.settings`: RELAY_URL, RELAY_TOKEN, RELAY_TOKEN_FILE, a profile; else http://localhost:4850). label,
+    tags, caps, channels, machine, meta, status: what others see and find it by. instance: names this process; the same
+    instance keeps its epoch and its claims, another one takes the agent over (default: a new one for each call).
+    credit: deliveries it takes unacked. visit: only send and ask; it gets no messages, replaces no live session and is
+    no member of any group (for scripts). will: its last word, a `Will` or a mapping with `to`, `body` and perhaps
+    `subject`, `channel`: the relay sends it from this agent when that falls silent (120 s) without having closed; a
+    later `connect` without one takes it back. reconnect: make lost connections again, and try a first connection until
+    `connect_timeout_s`; without it there is one attempt, and a lost connection ends the agent with Disconnected.
+    outbox: the path of a file in which sends wait while no relay can be reached (`Outbox`); entering then tries once,
+    for at most `connect_timeout_s`, and gives an agent that is not connected yet if there is no relay.
 
-    Raises BadRequest at once for an argument that is wrong; when entered Unreachable, Unauthorized, or whatever else
-    the relay answers to register; OutboxInUse, OutboxUnusable.
+    Raises BadRequest at once for an argument that is wrong, SettingsError for a setting; when entered Unreachable,
+    Unauthorized, or whatever else the relay answers to register; OutboxInUse, OutboxUnusable.
     """
 
     def __init__(
@@ -63,12 +63,13 @@ class connect:
         reconnect: bool = True,
         outbox: str | os.PathLike[str] | None = None,
     ) -> None:
-        if url is None:
-            url = os.environ.get("RELAY_URL") or DEFAULT_URL
-        if token is None:
-            token = os.environ.get("RELAY_TOKEN") or None
-        if token is not None and not (isinstance(token, str) and _token.match(token)):
+        if url is not None:
+            parse_url(url)  # what was given here is refused as an argument, not as a setting
+        if token is not None and not (isinstance(token, str) and re.match(TOKEN_PATTERN, token)):
             raise BadRequest(f"token must be 1-{limits.TOKEN_CHARS_MAX} printable characters without spaces")
+        if url is None or token is None:
+            settings = resolve(flags={"url": url, "token": token})
+            url, token = settings.url, settings.token
         try:
             self._register = Register(
                 id=REGISTER_ID,

@@ -24,6 +24,7 @@ from relay_proto.errors import CloseCode, Forbidden, RelayError, Unauthorized
 
 from .address import Address
 from .errors import Unreachable
+from .unreachable import os_error_words
 
 PING_IDLE_S: Final = 20.0
 """Seconds without a byte from the relay after which it is asked for a pong: below the usual 30-60 s of middleboxes."""
@@ -273,19 +274,13 @@ async def open_connection(address: Address, token: str | None, owner: Owner) -> 
         )
     except OSError as exc:  # ssl.SSLError is one
         permanent = {"permanent": True} if type(exc).__name__ == "SSLCertVerificationError" else None
-        raise Unreachable(_os_error_words(exc), detail=permanent) from exc
+        raise Unreachable(os_error_words(exc, address), detail=permanent) from exc
     try:
         await connection.opened
     except BaseException:
         connection.abort("given up during the handshake")
         raise
     return connection
-
-
-def _os_error_words(exc: OSError) -> str:
-    if isinstance(exc, ConnectionRefusedError):
-        return "connection refused"
-    return exc.strerror or str(exc) or type(exc).__name__
 
 
 def _why_refused(failure: Exception) -> RelayError:

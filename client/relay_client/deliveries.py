@@ -20,10 +20,11 @@ Rules
 - What is given out counts as surfaced: it stands before the consumer. That is told once for all of a tick, and only of
   what is still unsettled then: `done` says more, and after a nack or a release it would hit the next offer.
 - After a reconnect what is in hand is told again: the word may have been lost with the connection.
+- Who takes it for somebody else (a screen, for its reader) can keep this back (`next(tells=False)`) until it is seen.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Final, Literal
 
 from relay_proto.frames import Deliver
@@ -49,7 +50,7 @@ class Deliveries:
     """The deliveries of one agent, over all its connections."""
 
     __slots__ = (
-        "_acks", "_handled", "_handled_before", "_held", "_open", "_superseded", "_surfaced", "_waiting",
+        "_acks", "_handled", "_handled_before", "_held", "_open", "_superseded", "_surfaced", "_unseen", "_waiting",
         "keeps_replies",
     )  # fmt: skip
 
@@ -61,6 +62,7 @@ class Deliveries:
         self._handled_before: set[int] = set()
         self._acks: list[int] = []
         self._surfaced: list[Deliver] = []  # given out since the last write
+        self._unseen: set[int] = set()  # given out, but nobody has seen it yet
         self._superseded: dict[int, int] = {}  # what is in hand and was replaced: by which message
         self.keeps_replies = False  # a reply may be that to an ask without an id: none is given out, nor what follows
 
@@ -124,19 +126,28 @@ class Deliveries:
     def registered(self) -> None:
         """There is a new session: tell it what is in hand."""
         waiting = {id(frame) for frame in self._waiting}
-        self._surfaced = [frame for frame in self._open.values() if id(frame) not in waiting]
+        self._unseen &= self._open.keys()
+        self._surfaced = [
+            frame for frame in self._open.values() if id(frame) not in waiting and frame.message not in self._unseen
+        ]
 
     # -- to the consumer, and what he says ---------------------------------------------------------------------------
 
-    def next(self) -> Deliver | None:
-        """The oldest delivery that waits, now in hand; None when there is none."""
+    def next(self, *, tells: bool = True) -> Deliver | None:
+        """The oldest delivery that waits, now in hand; None when there is none.
+
+        Without `tells` it does not count as surfaced before it is acked as that.
+        """
         while self._waiting:
             frame = self._waiting.popleft()
             if self._open.get(frame.message) is frame:  # else it was settled by its id before anyone asked for it
                 if self.keeps_replies and is_reply(frame):
                     self._waiting.appendleft(frame)
                     return None
-                self._surfaced.append(frame)
+                if tells:
+                    self._surfaced.append(frame)
+                else:
+                    self._unseen.add(frame.message)
                 return frame
         return None
 
@@ -157,8 +168,9 @@ class Deliveries:
         del self._open[message]
         return True
 
-    def acked(self, messages: Iterable[int], stage: Literal["surfaced", "done"]) -> None:
+    def acked(self, messages: Collection[int], stage: Literal["surfaced", "done"]) -> None:
         """The consumer acks by id, in a frame of his own."""
+        self._unseen.difference_update(messages)
         if stage == "done":
             for message in messages:
                 frame = self._open.pop(message, None)
@@ -171,6 +183,7 @@ class Deliveries:
     def nacked(self, message: int) -> None:
         """The consumer nacks by id, in a frame of his own: it may come again."""
         self._open.pop(message, None)
+        self._unseen.discard(message)
         self._handled.discard(message)
         self._handled_before.discard(message)
 
@@ -239,6 +252,7 @@ class Deliveries:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _settle(self, message: int) -> None:
+        self._unseen.discard(message)
         if self._open.pop(message, None) is not None:
             self._acks.append(message)
 

@@ -26,6 +26,8 @@ from .ending import backoff_s, may_try_again, verdict
 from .errors import Disconnected, Unreachable, same_again
 from .events import Feed
 from .requests import About
+from .skew import warn_of_skew
+from .unreachable import unreachable
 from .waiting import Line
 
 SETTLED_S: Final = 10.0
@@ -51,6 +53,7 @@ class Link:
         self.ended: RelayError | None = None
         self.closed_by_us = False
         self.round_trip_s: float | None = None
+        self._warned_of: str | None = None  # the version of a relay that is not of our release
         self._address = address
         self._token = token
         self._reconnect = reconnect
@@ -100,12 +103,12 @@ class Link:
                 self.flush_soon()
             raise
 
-    async def next_delivery(self) -> Deliver:
+    async def next_delivery(self, *, tells: bool = True) -> Deliver:
         """The next delivery, now in hand. Cancelling it loses none. Raises why the link ended."""
         deliveries = self.conversation.deliveries
         while True:
             self.check()
-            frame = deliveries.next()
+            frame = deliveries.next(tells=tells)
             if frame is not None:
                 self.flush_soon()  # that it is surfaced
                 return frame
@@ -178,15 +181,7 @@ class Link:
         except Unreachable as exc:
             last = exc
         if self._connection is None:
-            took_s = self._loop.time() - started_at
-            hint = (
-                "" if last is not None and last.detail.get("permanent") else "Is it running? `relay serve` starts one; "
-            )
-            raise Unreachable(
-                f"no relay at {self._address.url}: {last} ({_times(attempt)} {self._address.uri} in {took_s:.1f} s). "
-                f"{hint}another address goes into url (RELAY_URL for commands)",
-                detail=last.detail if last is not None else None,
-            )
+            raise unreachable(self._address, last, attempt, self._loop.time() - started_at)
         self._keeper = self._loop.create_task(self._keep(self._connection), name=f"relay link of {self._name}")
 
     async def close(self) -> None:
@@ -267,6 +262,8 @@ class Link:
         self.round_trip_s = self._loop.time() - asked_at
         if answer.heartbeat_s is not None:
             connection.start_heartbeats(answer.heartbeat_s)
+        if answer.server is not None:
+            self._warned_of = warn_of_skew(self._address.uri, answer.server.version, self._warned_of)
         logger.info(
             "%s registered at %s: session %s, epoch %s", self._name, self._address.uri, answer.session, answer.epoch
         )
@@ -389,7 +386,3 @@ class Link:
                 self._payloads = codec.batches(self.conversation.take_outgoing())
             else:
                 connection.write(payload)
-
-
-def _times(count: int) -> str:
-    return "tried once" if count == 1 else f"tried {count} times"

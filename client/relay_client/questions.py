@@ -6,7 +6,9 @@ from relay_proto.frames import (
     DeliveryState,
     Explanation,
     GetMessage,
+    GetOverview,
     Inbox,
+    Overview,
     Owed,
     OwedReply,
     Presence,
@@ -91,3 +93,11 @@ class Questions(Calls):
         Give exactly one of the two. Raises BadRequest when it is not one, UnknownAgent, UnknownMessage.
         """
         return read((await self._ask(Why, agent=agent, message=message)).item, Explanation)
+
+    async def overview(self, limit: int = 10) -> Overview:
+        """The relay at a glance: its counters, who is there, the oldest messages nobody dealt with, stuck work.
+
+        `limit`: entries of each list, 1 to 50. Counters only grow while the relay runs: the difference of two, over the
+        difference of `uptime_s`, is a rate. What is counted in the store may be 5 s old (`counted_at`).
+        """
+        return read((await self._ask(GetOverview, limit=limit)).item, Overview)

@@ -35,16 +35,19 @@ class Receiving(Sending):
         """
         return MessageLoop(self, self._link, self._hands)
 
-    async def receive(self, timeout_s: float | None = None) -> Message:
+    async def receive(self, timeout_s: float | None = None, *, surfaced: bool = True) -> Message:
         """The next message. Nothing acks it but its own `ack()`, `nack()` or the end of a claim.
+
+        Its sender's receipts say `surfaced` from then on. With `surfaced=False`, for who takes it to show it to
+        somebody later, they say so after `message.ack("surfaced")`.
 
         Raises TimeoutError when none came within `timeout_s`; a message that comes later is not lost.
         """
         if timeout_s is None:
-            return Message(self, await self._link.next_delivery())
+            return Message(self, await self._link.next_delivery(tells=surfaced))
         try:
             async with asyncio.timeout(timeout_s):
-                return Message(self, await self._link.next_delivery())
+                return Message(self, await self._link.next_delivery(tells=surfaced))
         except TimeoutError:
             raise TimeoutError(f"no message for {self.name} within {timeout_s:g} s") from None
 

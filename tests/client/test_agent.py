@@ -6,6 +6,7 @@ from relay_proto.frames import (
     Nack,
     Ok,
     Receipts,
+    Remove,
     Subscribe,
     Unsubscribe,
     Update,
@@ -21,6 +22,7 @@ async def test_each_op_says_what_the_protocol_says(relay: ScriptedRelay) -> None
         (lambda a: a.heartbeat("busy", 0.5), Heartbeat(id=1, status="busy", load=0.5), {}, None),
         (lambda a: a.subscribe("receipt", "presence"), Subscribe(id=1, events=["receipt", "presence"]), {}, None),
         (lambda a: a.unsubscribe("presence"), Unsubscribe(id=1, events=["presence"]), {}, None),
+        (lambda a: a.remove("ben"), Remove(id=1, agent="ben"), {}, None),
         (lambda a: a.receipts(7), Receipts(id=1, message=7), {}, []),
     ]
     for ask, expected, answer, result in ops:

@@ -430,3 +430,11 @@ async def test_an_ask_by_a_label_is_answered_by_whom_it_means(relay: ScriptedRel
         await peer.say(Ok(re=frame.id, message=41, thread=41, recipients=1, online=1, agent="bob"))
         await peer.say(reply(50, sender="bob"))
         assert (await call).sender == "bob"
+
+
+async def test_what_was_asked_can_be_forgiven_by_its_number(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer), running(agent.forgive(41)) as call:
+        frame = await peer.next(Forgive)
+        assert frame.message == 41
+        await peer.say(Ok(re=frame.id))
+        await call

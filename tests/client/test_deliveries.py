@@ -373,3 +373,37 @@ def test_what_comes_only_while_it_is_held_is_acked_too() -> None:
     assert given(deliveries, deliver(1, claimable=True)) == []
     deliveries.completed(1)
     assert deliveries.take_acks() == [1]  # or its credit would never come back
+
+
+def test_what_was_taken_for_somebody_else_is_surfaced_only_when_they_say_so() -> None:
+    deliveries = Deliveries()
+    for number in (1, 2, 3):
+        deliveries.arrived(deliver(number))
+    for _ in range(2):
+        deliveries.next(tells=False)
+    deliveries.next()
+    assert deliveries.take_surfaced() == [3]
+    deliveries.registered()
+    assert deliveries.take_surfaced() == [3]
+    deliveries.acked([1], "surfaced")
+    deliveries.registered()
+    assert deliveries.take_surfaced() == [1, 3]
+
+
+@pytest.mark.parametrize("end", ["nacked", "claim refused", "acked"])
+def test_what_comes_anew_after_its_end_is_surfaced_like_any_other(end: str) -> None:
+    deliveries = Deliveries()
+    deliveries.arrived(deliver(1, claimable=True))
+    deliveries.next(tells=False)
+    match end:
+        case "nacked":
+            deliveries.nacked(1)
+        case "claim refused":
+            deliveries.claim_refused(1)
+        case _:
+            deliveries.acked([1], "done")
+    deliveries.arrived(deliver(1, claimable=True, attempt=2))
+    assert deliveries.next() is not None
+    assert deliveries.take_surfaced() == [1]
+    deliveries.registered()
+    assert deliveries.take_surfaced() == [1]

@@ -9,8 +9,11 @@ from relay_proto.frames import (
     DeliveryState,
     Explanation,
     GetMessage,
+    GetOverview,
     Inbox,
     Ok,
+    OldestUnacked,
+    Overview,
     Owed,
     OwedReply,
     Receipts,
@@ -79,3 +82,12 @@ async def test_why_is_about_one_thing(relay: ScriptedRelay, about: dict[str, Any
     async with relay.agent() as (agent, _):
         with pytest.raises(BadRequest, match="about one thing"):
             await agent.why(**about)
+
+
+async def test_the_overview_is_typed(relay: ScriptedRelay) -> None:
+    shown = Overview(
+        version="1", at=9, uptime_s=1.5, counters={"messages": 3}, sessions=1, unacked=2, agents={"online": 1},
+        counted_at=8, tasks={"ready": 1},
+        oldest=[OldestUnacked(agent="bob", message=7, since_at=5, stage="pushed", count=2)],
+    )  # fmt: skip
+    assert await exchange(relay, lambda a: a.overview(3), GetOverview(id=1, limit=3), {"item": shown}) == shown

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from relay_proto.frames import (
@@ -21,6 +23,19 @@ async def test_a_message_that_is_received_is_surfaced(relay: ScriptedRelay) -> N
         await peer.say(deliver(1), deliver(2))
         await agent.receive(WAIT_S)
         assert await peer.batch() == [Ack(messages=[1], stage="surfaced")]
+
+
+async def test_a_message_that_is_received_for_somebody_else_is_surfaced_when_they_say_so(relay: ScriptedRelay) -> None:
+    async with relay.agent() as (agent, peer):
+        await peer.say(deliver(1), deliver(2))
+        message = await agent.receive(WAIT_S, surfaced=False)
+        await agent.receive(WAIT_S)
+        assert await peer.batch() == [Ack(messages=[2], stage="surfaced")]
+        said = asyncio.create_task(message.ack("surfaced"))
+        (ack,) = await peer.batch()
+        assert isinstance(ack, Ack)
+        assert (ack.messages, ack.stage) == ([1], "surfaced")
+        said.cancel()
 
 
 async def test_what_waits_here_and_was_replaced_is_not_given_out(relay: ScriptedRelay) -> None:
