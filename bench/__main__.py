@@ -12,8 +12,9 @@ from .idle import run_idle
 from .machine import MEMORY_FILESYSTEMS, facts, filesystem, raise_file_limit
 from .peers import PEERS
 from .processes import RESULTS, BenchError, Workspace, open_workspace
+from .progress import measurements, say, step
 from .report import Report, make_report, save
-from .rounds import Plan, run_workloads, say
+from .rounds import Plan, run_workloads
 from .table import render
 from .workloads import WORKLOADS
 
@@ -118,9 +119,11 @@ def _run(workspace: Workspace, plan: Plan, missing: dict[str, str]) -> Report:
     if kind in MEMORY_FILESYSTEMS:
         warnings.append(f"{workspace.folder} is on {kind}: fsync does nothing there, durable figures are not durable")
     present = [peer for peer in PEERS if peer.name in plan.peers and peer.name not in missing]
-    workloads = run_workloads(workspace, plan, present)
     with_idle = plan.idle_agents and any(peer.name == "relay" for peer in present)
-    idle_figures = run_idle(workspace, plan.idle_agents, plan.idle_rest_s) if with_idle else None
+    with measurements(plan.rounds * len(plan.workloads) * len(present) + bool(with_idle)):
+        workloads = run_workloads(workspace, plan, present)
+        idle_figures = run_idle(workspace, plan.idle_agents, plan.idle_rest_s) if with_idle else None
+        step()
     return make_report(facts(RESULTS), plan, missing, warnings, workloads, idle_figures)
 
 

@@ -16,7 +16,7 @@ import msgspec
 from .machine import raise_file_limit
 from .peers import start_relay
 from .processes import BenchError, Workspace, processor_seconds, tail
-from .rounds import say
+from .progress import say
 
 FILES_SPARE = 200
 """Open files beside the agents' sockets: the store, the log, the loop."""

@@ -4,6 +4,7 @@ A peer that can't be started because something is not installed says what; it is
 """
 
 import importlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ def start_relay(workspace: Workspace) -> Daemon:
     assert relay is not None, "start is called only where nothing is missing"
     folder, port = workspace.new_folder("relay"), free_port()
     command = [relay, "serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(folder / "data")]
-    command += ["--inbox-messages", "0", "--inbox-bytes", "0"]
+    command += ["--inbox-messages", "0", "--inbox-bytes", "0", "--config", os.devnull]
     base = f"http://127.0.0.1:{port}"
     return workspace.start_daemon("relay", command, folder, base, f"{base}/readyz")
 

@@ -5,7 +5,6 @@ the kernel writes out what earlier ones left dirty (`sync`): otherwise an fsync 
 """
 
 import os
-import sys
 from collections.abc import Sequence
 
 import msgspec
@@ -13,6 +12,7 @@ import msgspec
 from .figures import Measured, measured
 from .peers import Peer
 from .processes import BenchError, Workspace, tail
+from .progress import say, step
 from .worker import GRACE_S
 from .workloads import WORKLOADS, Round
 
@@ -39,6 +39,7 @@ def run_workloads(workspace: Workspace, plan: Plan, peers: Sequence[Peer]) -> di
             for peer in [*peers[turn:], *peers[:turn]]:
                 one = run_round(workspace, plan, peer, workload)
                 rounds[peer.name].append(one)
+                step()
                 say(f"{WORKLOADS[workload]}, round {number + 1} of {plan.rounds}: {peer.title} {one.rate:,.0f}/s")
         relay = rounds.get("relay")
         results[workload] = {
@@ -67,8 +68,3 @@ def _run_client(workspace: Workspace, plan: Plan, peer: Peer, workload: str, url
     if client.returncode != 0:
         raise BenchError(f"the client of {peer.title} failed at {WORKLOADS[workload]!r}\n{tail(log)}")
     return msgspec.json.decode(printed, type=Round)
-
-
-def say(line: str) -> None:
-    """Progress, on stderr: the table alone goes to stdout."""
-    print(line, file=sys.stderr, flush=True)

@@ -19,7 +19,7 @@ from .links.relay import RelayLink
 from .machine import has_uvloop, raise_file_limit
 from .peers import start_relay
 from .processes import BenchError, Daemon, Workspace, open_workspace, tail
-from .rounds import say
+from .progress import say
 from .workloads import BODY_BYTES, IN_FLIGHT, WORKLOADS, run_on_loop, sends
 
 SENDERS = {"one": 1, "in-flight": IN_FLIGHT}

@@ -1,0 +1,1 @@
+"""Backups, checks, exports and imports of a store."""
