@@ -48,7 +48,8 @@ class Daemon:
 
     def start(self, ready_s: float = 20.0) -> "Daemon":
         """Start it and return when it is ready."""
-        env = {key: value for key, value in os.environ.items() if not key.startswith("RELAY_")} | self.env
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("RELAY_", "AGENT_RELAY_"))}
+        env = kept | {"RELAY_CONFIG": os.devnull} | self.env  # nor what its developer has in config.toml
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command(), env=env, stdout=log, stderr=log)
         deadline = time.monotonic() + ready_s

@@ -20,21 +20,21 @@ POLICY = {
     f"relay_server.{name}"
     for name in (
         "access", "arrivals", "claim", "deadlines", "directory", "doorkeeper", "grants", "integrations", "leases",
-        "presence", "quota", "target", "waits",
+        "presence", "quota", "target", "times", "waits",
     )
 }  # fmt: skip
 DESK = {
     f"relay_server.{name}"
     for name in (
         "answers", "asking", "broker", "calling", "feed", "feeding", "granting", "housekeeping", "listing", "news",
-        "paired", "pairing", "post", "sending", "sent", "session", "standing", "telling", "visitors", "why",
-        "why_delivery", "why_work", "words", "worked", "working",
+        "overview", "paired", "pairing", "post", "sending", "sent", "session", "standing", "tally", "telling",
+        "visitors", "why", "why_delivery", "why_work", "words", "worked", "working",
     )
 }  # fmt: skip
 INTERFACE = "relay_server.store.interface"
 DATA = {
     f"relay_server.store.{name}"
-    for name in ("callback_data", "commands", "outcomes", "pair_data", "questions", "token_data")
+    for name in ("callback_data", "commands", "outcomes", "overview_data", "pair_data", "questions", "token_data")
 }
 """What the interface is made of: as pure as the interface, and nobody outside of the store imports them by name."""
 MAY_IMPORT_SERVER = {f"relay_server.{name}" for name in ("server", "cli", "__main__")}
@@ -50,7 +50,15 @@ LAZY = {"relay_client": "its names load when they are used: `relay --help` shoul
 
 COVERED_BY = {
     "relay_client.cli.__main__": ("tests/cli/command.py", "two lines; the tests of the command start through it"),
+    "relay_client.cli.spans": ("tests/proto/test_spans.py", "names of relay_proto.spans"),
+    "relay_client.service.finding": ("tests/cli/test_doctor.py", "data; what each check makes of it is tested there"),
     "relay_client.repl.__main__": ("tests/repl/test_script.py", "two lines; the script is started through it"),
+    "relay_client.repl.result": ("tests/repl/test_forms.py", "data; what each command puts there is in its tests"),
+    "relay_client.repl.shape": ("tests/repl/test_grammar.py", "data; the grammar reads lines by it"),
+    "relay_client.repl.commands.leaving": ("tests/repl/commands/test_own.py", "two exceptions; what raises them"),
+    "relay_client.repl.commands.line": ("tests/repl/commands/test_speaking.py", "every line of these tests goes by it"),
+    "relay_client.repl.commands.parts": ("tests/repl/commands/test_table.py", "data; the table is held to it"),
+    "relay_client.repl.style": ("tests/repl/test_lexer.py", "data; every colour that is used is looked for in it"),
     "relay_proto.version": ("tests/relay/test_wire.py", "one line; register's answer shows it"),
     "relay_server.__main__": ("tests/daemon.py", "two lines; every daemon of the tests starts through it"),
     "relay_server.answers": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
@@ -59,11 +67,15 @@ COVERED_BY = {
     "relay_server.exits": ("tests/relay/test_server.py", "constants; the exit statuses are tested with the process"),
     "relay_server.feeding": ("tests/relay/test_feed.py", "what the feed is given; tested through the desk"),
     "relay_server.paired": ("tests/relay/test_pairing.py", "tested through the desk, with pairing"),
+    "relay_server.front": ("tests/relay/test_server.py", "uvicorn, set up; tested with the process"),
+    "relay_server.hangup": ("tests/relay/test_door.py", "tested with the process, which notices who has gone"),
+    "relay_server.keeping.keeper": ("tests/http/test_keeping.py", "tested with the rows that use it"),
     "relay_server.lobby": ("tests/http/test_hostile.py", "tested with the process, by crowds"),
     "relay_server.metrics": ("tests/http/test_metrics.py", "tested with the process, which shows them"),
     "relay_server.http.event_data": ("tests/http/test_events.py", "what a listener is told, over HTTP"),
     "relay_server.post": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
     "relay_server.sent": ("tests/relay/test_sending.py", "the way back of each send; its cost is in test_cost.py"),
+    "relay_server.settings_report": ("tests/cli/test_config.py", "what relay config shows"),
     "relay_server.telling": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
     "relay_server.worked": ("tests/relay/test_task_news.py", "tested through the desk, which says what became of work"),
     "relay_server.working": ("tests/relay/test_broker.py", "the desk is tested as a whole, over a real store"),
@@ -73,6 +85,7 @@ COVERED_BY = {
     "relay_server.http.inboxes": ("tests/http/test_long_poll.py", "tested with the process"),
     "relay_server.http.polled": ("tests/http/test_agents.py", "tested with the process; its desk in test_polled"),
     "relay_server.http.said": ("tests/http/test_messages.py", "what each refusal is about, tested with the process"),
+    "relay_server.http.overview": ("tests/relay/test_overview.py", "tested with the process, beside the op"),
     "relay_server.http.shapes": ("tests/http/test_messages.py", "data; each row's tests look at what it answers"),
     "relay_server.http.errors": ("tests/http/test_dispatch.py", "tested with the process"),
     "relay_server.http.desk": ("tests/http/test_callers.py", "what each caller goes through"),
@@ -101,6 +114,7 @@ COVERED_BY = {
     "relay_server.store.messages": ("tests/relay/test_sending.py", "tested through the desk"),
     "relay_server.store.moves": ("tests/relay/test_news.py", "tested through the desk, which says them"),
     "relay_server.store.outcomes": ("tests/relay/store/test_sqlite.py", "data without behaviour"),
+    "relay_server.store.overview_data": ("tests/relay/store/test_overview.py", "data without behaviour"),
     "relay_server.store.pair_data": ("tests/relay/test_pairing.py", "data without behaviour"),
     "relay_server.store.pairs": ("tests/relay/test_pairing.py", "tested through the desk, which asks it"),
     "relay_server.store.questions": ("tests/relay/store/test_sqlite.py", "data without behaviour"),

@@ -62,7 +62,8 @@ def own_relay() -> Iterator[None]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     url = f"http://127.0.0.1:{port}"
-    env = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "AGENT_RELAY_"))}
+    env["RELAY_CONFIG"] = os.devnull  # what is set for another relay is not for this one
     with tempfile.TemporaryDirectory(prefix="relay-example-") as home:
         log = Path(home, "log")
         command = [sys.executable, "-m", "relay_client.cli", "serve", "--port", port, "--data", f"{home}/data"]

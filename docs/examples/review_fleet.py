@@ -331,8 +331,9 @@ class Fleet:
         """Starts the relay; ends when it says that it is ready."""
         data = str(self.home / "data")
         await self.start(
-            "relay", "-m", "relay_client.cli", "serve", "--host", "127.0.0.1", "--port", str(self.port), "--data", data
-        )
+            "relay", "-m", "relay_client.cli", "serve", "--host", "127.0.0.1", "--port", str(self.port), "--data", data,
+            "--config", os.devnull,
+        )  # fmt: skip
         async with asyncio.timeout(STALL_S):
             while not await asyncio.to_thread(is_ready, self.url):
                 if self.processes["relay"].returncode is not None:

@@ -42,7 +42,7 @@ class Ok(Frame, tag="ok"):
     next: int | str | None = None  # pass it as `after`; absent at the end
     counts: dict[str, int] | None = None  # tasks: how many there are in each state that is not over, and buried
     # message: StoredMessage; why: Explanation; task: Task; pair and all that changes one: Pair; token_create,
-    # token_revoke: TokenInfo
+    # token_revoke: TokenInfo; overview: Overview
     item: Any = None
 
 

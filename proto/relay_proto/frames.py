@@ -29,6 +29,11 @@ from .fields import State as State
 from .fields import Status as Status
 from .fields import body_bytes as body_bytes
 from .fields import content_bytes as content_bytes
+from .overview import AgentAtWork as AgentAtWork
+from .overview import GetOverview as GetOverview
+from .overview import OldestUnacked as OldestUnacked
+from .overview import Overview as Overview
+from .overview import StuckTask as StuckTask
 from .pairs import GetPair as GetPair
 from .pairs import PairAccept as PairAccept
 from .pairs import PairHangup as PairHangup
@@ -92,6 +97,6 @@ ClientFrame = (
     | Submit | Claim | ClaimNext | Renew | Progress | Park | Resume | Release | Complete | Fail | Cancel | Kick
     | Resolve | Check | Tasks | GetTask | Agents | Inbox | GetMessage | Thread | Owed | Forgive | Why | Subscribe
     | Unsubscribe | PairOpen | PairAccept | PairReject | PairSend | PairHangup | Pairs | GetPair
-    | TokenCreate | Tokens | TokenRevoke
+    | TokenCreate | Tokens | TokenRevoke | GetOverview
 )  # fmt: skip
 RelayFrame = Ok | Error | Deliver | Event | Bye

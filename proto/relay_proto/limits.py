@@ -113,3 +113,6 @@ PAIR_GRACE_S: Final = 120.0
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1000
 """Items in one page. A page also ends before it would pass MESSAGE_BYTES_MAX."""
+OVERVIEW_ENTRIES_DEFAULT: Final = 10
+OVERVIEW_ENTRIES_MAX: Final = 50
+"""Entries of each list of an `overview`: a screen, not a report. Lists have pages of their own."""

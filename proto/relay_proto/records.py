@@ -106,7 +106,10 @@ class Task(Struct, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
 
 
 class StoredMessage(Struct, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
-    """A message as `inbox` and `message` show it. `stage`, `at` and `attempt` are of the inbox asked for."""
+    """A message as `inbox` and `message` show it. `stage`, `at` and `attempt` are of the inbox asked for.
+
+    In an inbox `work` has no result: that may be as large as a message.
+    """
 
     message: int
     sender: str

@@ -37,6 +37,8 @@ def answer(broker: Broker, questions: Sequence[ask.Question], answers: Sequence[
                 for item in found.items:
                     if item.stage == "queued" and broker.has_pushed(question.agent, item.message):
                         item.stage = "pushed"
+                    if item.work is not None:
+                        item.work.lease_left_s = _left_s(broker, item.message, now)
                 frame = wire.Ok(re=question.re, items=found.items, next=found.next)
             case ask.Page():
                 frame = wire.Ok(re=question.re, items=found.items, next=found.next)

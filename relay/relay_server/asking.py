@@ -3,7 +3,8 @@
 What is found is said by `answers.py`. Nothing is refused here: whether there is such a message or agent is known then.
 """
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from relay_proto import frames as wire
 from relay_proto import limits
@@ -60,3 +61,22 @@ def why(broker: "Broker", session: "Session", agent: str, frame: wire.Why, now: 
         broker.look_up(ask.FactsOfMessage(session, frame.id, frame.message))
     elif frame.agent is not None:
         broker.look_up(ask.FactsOfAgent(session, frame.id, frame.agent))
+
+
+def overview(broker: "Broker", session: "Session", agent: str, frame: wire.GetOverview, now: float) -> None:
+    broker.look_up(ask.OverviewCounts(session, frame.id, frame.limit, broker.directory.wall_ms(now)))
+
+
+HANDLERS: Final[dict[type[Any], Callable[["Broker", "Session", str, Any, float], None]]] = {
+    wire.Inbox: inbox,
+    wire.GetMessage: message,
+    wire.Receipts: receipts,
+    wire.Agents: agents,
+    wire.Thread: thread,
+    wire.Tasks: tasks,
+    wire.GetTask: task,
+    wire.Owed: owed,
+    wire.Why: why,
+    wire.GetOverview: overview,
+}
+"""What the desk does with each of these frames."""

@@ -28,10 +28,12 @@ from .feed import Feed
 from .grants import why_not
 from .housekeeping import heard_again, start
 from .leases import Lease, Leases
+from .overview import Glance
 from .quota import Limits, Rates, Rooms
 from .sending import begin_wait, send
 from .session import REFILL_BYTES_MAX, Session
 from .store import interface as ask
+from .times import Times
 from .waits import Waits
 
 if TYPE_CHECKING:
@@ -41,9 +43,9 @@ WAKE_S_MAX: Final = 60.0
 """The longest sleep until something is due: after a jump of the wall clock it is late by no more than this."""
 VISITOR_FRAMES: Final = frozenset(
     {
-        wire.Send, wire.Submit, wire.Agents, wire.Inbox, wire.GetMessage, wire.Thread, wire.Owed, wire.Forgive,
-        wire.Why, wire.Receipts, wire.Tasks, wire.GetTask, wire.Subscribe, wire.Unsubscribe, wire.Bye, wire.Heartbeat,
-        wire.Register, wire.Ack, wire.Nack, wire.Update, wire.Withdraw, wire.Remove,
+        wire.Send, wire.Submit, wire.Forgive, wire.Subscribe, wire.Unsubscribe, wire.Bye, wire.Heartbeat, wire.Register,
+        wire.Ack, wire.Nack, wire.Update, wire.Withdraw, wire.Remove,
+        *asking.HANDLERS,
         *granting.HANDLERS,
         *working.COMMANDS,
         *pairing.HANDLERS,
@@ -58,9 +60,14 @@ class Broker:
     """All sessions, the directory, and the commands of the next turn."""
 
     def __init__(
-        self, deadlines: Deadlines, doorkeeper: Doorkeeper | None = None, quotas: Limits | None = None
+        self,
+        deadlines: Deadlines,
+        doorkeeper: Doorkeeper | None = None,
+        quotas: Limits | None = None,
+        times: Times | None = None,
     ) -> None:
-        self.directory = Directory()
+        self.times = times if times is not None else Times()
+        self.directory = Directory(self.times.stale_s)
         self.deadlines = deadlines
         self.doorkeeper = doorkeeper if doorkeeper is not None else Doorkeeper()
         self.leases = Leases(self.directory, deadlines, self._on_silence, self._alive_at)
@@ -87,6 +94,7 @@ class Broker:
         self.questions: list[tuple[int, ask.Question]] = []
         """Each with how many commands must have been taken before it: those that came before it."""
         self._taken = 0
+        self.glance = Glance()
         self.refusals: dict[str, int] = {}
         """How many frames were refused, by the error's code."""
         self.speaking: list[Session] = []
@@ -102,20 +110,12 @@ class Broker:
             wire.Remove: functools.partial(telling.remove, self),
             wire.Heartbeat: functools.partial(telling.heartbeat, self),
             wire.Update: functools.partial(telling.update, self),
-            wire.Agents: functools.partial(asking.agents, self),
-            wire.Inbox: functools.partial(asking.inbox, self),
-            wire.GetMessage: functools.partial(asking.message, self),
-            wire.Tasks: functools.partial(asking.tasks, self),
-            wire.GetTask: functools.partial(asking.task, self),
-            wire.Receipts: functools.partial(asking.receipts, self),
-            wire.Thread: functools.partial(asking.thread, self),
-            wire.Owed: functools.partial(asking.owed, self),
             wire.Forgive: functools.partial(telling.forgive, self),
-            wire.Why: functools.partial(asking.why, self),
             wire.Subscribe: functools.partial(telling.subscribe, self),
             wire.Unsubscribe: functools.partial(telling.subscribe, self),
             **{
-                kind: functools.partial(handle, self) for kind, handle in (pairing.HANDLERS | granting.HANDLERS).items()
+                kind: functools.partial(handle, self)
+                for kind, handle in (asking.HANDLERS | pairing.HANDLERS | granting.HANDLERS).items()
             },
             wire.Bye: self._bye,
             wire.Register: self._register_again,

@@ -4,10 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay_proto import limits
+from relay_proto.spans import span_text
 
 from .access import LOOPBACK_HOSTS, is_loopback
-from .integrations import Integration, IntegrationError, check_all
+from .integrations import RATE_PER_MIN, SECRET_CHARS_MIN, Integration, IntegrationError, check_all
 from .quota import Limits
+from .store.files import DATABASE
+from .times import Times
 
 
 class ConfigError(Exception):
@@ -31,9 +34,14 @@ class Config:
     """Host names (without port) this relay answers to, besides loopback's and the address it is bound to; * for any."""
     allow_origins: tuple[str, ...] = ()
     """Origins of web pages that may connect (https://dash.example); * for any."""
+    database: str = DATABASE
+    """The name of the database in the data folder."""
     quotas: Limits = field(default_factory=Limits)
+    times: Times = field(default_factory=Times)
     integrations: tuple[Integration, ...] = ()
     """Outside systems that report events, and where they are called back."""
+    integration_rate: int = RATE_PER_MIN
+    """Events a minute of one that has no rate of its own."""
     pair_grace_s: float = limits.PAIR_GRACE_S
     """How long one of a pair may not be heard of before the pair is over."""
     register_s: float = limits.REGISTER_S
@@ -54,16 +62,23 @@ class Config:
             raise ConfigError(str(exc)) from None
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port is {self.port}; it must be 0 to 65535")
-        if self.token is not None and not 16 <= len(self.token) <= limits.TOKEN_CHARS_MAX:
+        if self.token is not None and not SECRET_CHARS_MIN <= len(self.token) <= limits.TOKEN_CHARS_MAX:
             raise ConfigError(
-                f"the token has {len(self.token)} characters; it must have 16 to {limits.TOKEN_CHARS_MAX} "
-                "(python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes one)"
+                f"the token has {len(self.token)} characters; it must have {SECRET_CHARS_MIN} to "
+                f"{limits.TOKEN_CHARS_MAX} (python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes one)"
             )
         if not (is_loopback(self.host) or self.token is not None or self.ask_token or self.allow_unauth):
             raise ConfigError(
                 f"host is {self.host}, which other machines can reach, and there is no token: "
                 "set --token (or RELAY_TOKEN), say --ask-token if tokens were made before, bind 127.0.0.1, "
                 "or say --allow-unauth if everyone may come in"
+            )
+
+        times = self.times
+        if times.prune_s < times.stale_s:
+            raise ConfigError(
+                f"prune_after is {span_text(times.prune_s)} and stale_after {span_text(times.stale_s)}; an agent is "
+                "stale before it is forgotten, so prune_after must not be the shorter one"
             )
 
     @property

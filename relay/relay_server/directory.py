@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from relay_proto.frames import AgentCard, Presence, Status, Will
 
-from .presence import presence
+from .presence import STALE_S, presence
 from .presence import reason as presence_reason
 
 HUMAN_TAG: Final = "human"
@@ -33,11 +33,14 @@ class Agent:
 
     __slots__ = (
         "agent", "alive_at", "caps", "channels", "connected", "epoch", "heard_at", "instance", "is_silent", "label",
-        "left", "load", "lost_at", "machine", "meta", "said_bye", "status", "tags", "visitor", "visits", "will",
+        "left", "load", "lost_at", "machine", "meta", "said_bye", "stale_s", "status", "tags", "visitor", "visits",
+        "will",
     )  # fmt: skip
 
-    def __init__(self, agent: str) -> None:
+    def __init__(self, agent: str, stale_s: float = STALE_S) -> None:
         self.agent = agent
+        self.stale_s = stale_s
+        """Seconds of silence after which it is stale."""
         self.label: str | None = None
         self.tags: tuple[str, ...] = ()
         self.caps: tuple[str, ...] = ()
@@ -77,7 +80,7 @@ class Agent:
         return self.heard_at if self.connected or self.lost_at < self.heard_at else self.lost_at
 
     def presence(self, now: float) -> Presence:
-        return presence(self.connected, self.status, self.seen_at, self.left, now)
+        return presence(self.connected, self.status, self.seen_at, self.left, now, self.stale_s)
 
     def __repr__(self) -> str:
         return f"Agent({self.agent!r}, epoch={self.epoch}, connected={self.connected})"
@@ -95,10 +98,12 @@ class Directory:
         "by_label",
         "by_tag",
         "clock_offset_ms",
+        "stale_s",
         "suggestions_left",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, stale_s: float = STALE_S) -> None:
+        self.stale_s = stale_s
         self.agents: dict[str, Agent] = {}
         self.by_tag: dict[str, set[str]] = {}
         self.by_cap: dict[str, set[str]] = {}
@@ -126,7 +131,7 @@ class Directory:
             status=agent.presence(now),
             epoch=agent.epoch,
             last_seen_at=self.wall_ms(agent.heard_at),
-            reason=presence_reason(agent.connected, agent.heard_at, agent.left, agent.said_bye, now),
+            reason=presence_reason(agent.connected, agent.heard_at, agent.left, agent.said_bye, now, self.stale_s),
             label=agent.label,
             tags=list(agent.tags),
             caps=list(agent.caps),
@@ -143,7 +148,7 @@ class Directory:
         """The agent of this id, added when it is new; a visitor becomes an agent like any other."""
         known = self.agents.get(agent)
         if known is None:
-            known = self.agents[agent] = Agent(agent)
+            known = self.agents[agent] = Agent(agent, self.stale_s)
             self._names = self._known = None
         elif known.visitor:
             known.visitor = False
@@ -154,7 +159,7 @@ class Directory:
         """The agent of this id, added as a visitor when it is new."""
         known = self.agents.get(agent)
         if known is None:
-            known = self.agents[agent] = Agent(agent)
+            known = self.agents[agent] = Agent(agent, self.stale_s)
             self._known = None
             known.visitor = known.left = True
         return known

@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay_proto import limits
 
+from .hangup import has_hung_up
 from .lobby import Lobby
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ LINGER_S: Final = 1.0
 would lose the answer that says why."""
 PIPELINED_MAX: Final = 32
 """Requests of one connection that wait for the one before them."""
+LOOK_S: Final = 1.0
+"""How often it is looked whether a connection is there that is not read, because requests wait in it."""
 
 
 class _Enough(Exception):
@@ -77,6 +80,9 @@ class Door(HttpToolsProtocol):
         """Nothing more is read as a request; what was read before is still answered."""
         self._is_ending = False
         """Nothing more is written, either."""
+        self._running: Any = None
+        """The request that is being answered; `cycle` is the one that was read last."""
+        self._is_watched = False
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
@@ -91,6 +97,10 @@ class Door(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._await = None
         self._leave()
+        for cycle in (self._running, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
         super().connection_lost(exc)
 
     def abort(self) -> None:
@@ -206,6 +216,20 @@ class Door(HttpToolsProtocol):
         self._body_bytes = 0
         self.lobby.idle.pop(self, None)
         self._expect(BODY_S, self._slow_body)
+        if self.pipeline and not self._is_watched:
+            self._is_watched = True  # it is not read, so nobody would tell us of its end
+            self.relay.deadlines.add(self.relay.now() + LOOK_S, Door._look_at_it, self)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _look_at_it(self, now: float) -> float | None:
+        """A deadline's callback, while requests wait."""
+        self._is_watched = bool(self.pipeline) and not self.transport.is_closing()
+        if self._is_watched and has_hung_up(self.transport):
+            self.abort()
+        return now + LOOK_S if self._is_watched else None
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)

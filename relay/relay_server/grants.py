@@ -71,6 +71,7 @@ OP_SCOPES: Final[dict[str, str | None]] = {
     "token_create": "system:write",
     "token_revoke": "system:write",
     "tokens": "system:write",
+    "overview": "stats:read",
 }
 """The scope of each op; None: whoever came in may say it."""
 

@@ -2,14 +2,15 @@
 agents that were away for too long, and what is old and finished.
 """
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from relay_proto.targets import TargetKind, parse_target
 
 from . import feeding, news
-from .presence import STALE_S
 from .sending import best_placed, send_will
 from .store import interface as ask
+from .times import SWEEP_S
 
 if TYPE_CHECKING:
     from relay_proto.frames import Will
@@ -18,17 +19,7 @@ if TYPE_CHECKING:
     from .directory import Agent
     from .session import Session
 
-PRUNE_S: Final = 24 * 3600.0
-"""Offline for this long, an agent is in no group and not listed until it registers again. Its inbox stays."""
-RETENTION_S: Final = 30 * 24 * 3600.0
-"""What is finished is kept this long after its last change."""
-COME_BACK_S: Final = 3600.0
-"""Nobody is pruned this soon after the relay began: after a crash nobody knows until when an agent was there."""
-SWEEP_S: Final = 60.0
-"""How often what was forgotten is swept up."""
 TICK_S: Final = 0.001
-REAP_S: Final = 3600.0
-"""From the end of one walk through the old messages to the next."""
 REAP_MESSAGES_MAX: Final = 500
 """Messages looked at in one turn: a few milliseconds of the store."""
 
@@ -38,8 +29,11 @@ def start(broker: "Broker", now: float) -> None:
     for agent in broker.directory.agents.values():
         watch_will(broker, agent.agent, now)
     broker.deadlines.add(now + SWEEP_S, _sweep, broker)
-    broker.deadlines.add(now + COME_BACK_S, _prune, broker)
-    broker.deadlines.add(now + SWEEP_S, _reap_from_the_start, broker)
+    times = broker.times
+    if math.isfinite(times.prune_s):
+        broker.deadlines.add(now + times.come_back_s, _prune, broker)
+    if math.isfinite(times.retention_s):
+        broker.deadlines.add(now + times.sweep_s, _reap_from_the_start, broker)
 
 
 # -- agents that fall silent -----------------------------------------------------------------------------------------
@@ -47,7 +41,7 @@ def start(broker: "Broker", now: float) -> None:
 
 def watch_voice(broker: "Broker", session: "Session", agent: str, now: float) -> None:
     """It is connected, and was just heard. Should it say nothing for a while, whoever watches presence is told."""
-    broker.deadlines.add(now + STALE_S, _listen, (broker, session, agent))
+    broker.deadlines.add(now + broker.times.stale_s, _listen, (broker, session, agent))
 
 
 def _listen(listening: "tuple[Broker, Session, str]", now: float) -> float | None:
@@ -55,7 +49,7 @@ def _listen(listening: "tuple[Broker, Session, str]", now: float) -> float | Non
     if broker.sessions.get(agent) is not session:
         return None  # another session, or none: that is seen to there
     known = broker.directory.agents[agent]
-    if (again_at := _not_yet(known.heard_at, now)) is not None:
+    if (again_at := _not_yet(broker, known.heard_at, now)) is not None:
         return again_at
     if session.polled:
         broker.lost(session)  # asking was the only sign of it
@@ -76,7 +70,7 @@ def watch_will(broker: "Broker", agent: str, now: float) -> None:
     """An agent that left a will may fall silent: with its socket open, or because it is gone."""
     will = broker.directory.agents[agent].will
     if will is not None:
-        broker.deadlines.add(now + STALE_S, _execute_will, (broker, agent, will))
+        broker.deadlines.add(now + broker.times.stale_s, _execute_will, (broker, agent, will))
 
 
 def _execute_will(watched: "tuple[Broker, str, Will]", now: float) -> float | None:
@@ -84,7 +78,7 @@ def _execute_will(watched: "tuple[Broker, str, Will]", now: float) -> float | No
     known = broker.directory.agents[agent]
     if known.will is not will:
         return None  # it took it back, or left another one
-    again_at = _not_yet(known.heard_at, now)
+    again_at = _not_yet(broker, known.heard_at, now)
     if again_at is None:
         send_will(broker, agent, now)
     return again_at
@@ -95,7 +89,7 @@ def lost(broker: "Broker", agent: str, now: float) -> None:
     known = broker.directory.agents[agent]
     known.lost_at = now
     if not known.said_bye:
-        broker.deadlines.add(now + STALE_S, _on_silence, (broker, agent, now))
+        broker.deadlines.add(now + broker.times.stale_s, _on_silence, (broker, agent, now))
 
 
 def _on_silence(silent: "tuple[Broker, str, float]", now: float) -> float | None:
@@ -103,16 +97,17 @@ def _on_silence(silent: "tuple[Broker, str, float]", now: float) -> float | None
     known = broker.directory.agents[agent]
     if known.connected or known.said_bye or known.lost_at != lost_at:
         return None  # it came back; if it was lost again, that is another wait
-    if (again_at := _not_yet(lost_at, now)) is not None:
+    if (again_at := _not_yet(broker, lost_at, now)) is not None:
         return again_at
     broker.commands.append(ask.OwedBy(None, None, agent))
     news.presence(broker, agent, now)
     return None
 
 
-def _not_yet(since: float, now: float) -> float | None:
-    """When it will have been silent for STALE_S, None when it has. By the same sum as its presence is shown by."""
-    return None if now - since >= STALE_S else max(since + STALE_S, now + TICK_S)
+def _not_yet(broker: "Broker", since: float, now: float) -> float | None:
+    """When it will have been silent for long, None when it has. By the same sum as its presence is shown by."""
+    stale_s = broker.times.stale_s
+    return None if now - since >= stale_s else max(since + stale_s, now + TICK_S)
 
 
 # -- agents that were away for too long, and what is old and finished ------------------------------------------------
@@ -126,22 +121,24 @@ def _sweep(broker: "Broker", now: float) -> float:
 
 
 def _prune(broker: "Broker", now: float) -> float:
-    away = [agent.agent for agent in broker.directory.agents.values() if not agent.visitor and _is_away(agent, now)]
+    away = [
+        agent.agent for agent in broker.directory.agents.values() if not agent.visitor and _is_away(broker, agent, now)
+    ]
     if away:
-        before_at = broker.directory.wall_ms(now - PRUNE_S)
+        before_at = broker.directory.wall_ms(now - broker.times.prune_s)
         broker.commands.append(ask.Prune(None, None, away, before_at))
-    return now + SWEEP_S
+    return now + broker.times.sweep_s
 
 
-def _is_away(agent: "Agent", now: float) -> bool:
-    return not agent.connected and now - agent.seen_at >= PRUNE_S
+def _is_away(broker: "Broker", agent: "Agent", now: float) -> bool:
+    return not agent.connected and now - agent.seen_at >= broker.times.prune_s
 
 
 def pruned(broker: "Broker", command: ask.Prune, now: float) -> None:
     """It is written down: now they are in no group."""
     for name in command.agents:
         agent = broker.directory.agents[name]
-        if _is_away(agent, now):
+        if _is_away(broker, agent, now):
             broker.directory.prune(agent)
             if broker.feed.is_on:
                 feeding.removed(broker, name, "it was away for too long", broker.directory.wall_ms(now))
@@ -163,14 +160,14 @@ def _reap_from_the_start(broker: "Broker", now: float) -> None:
 
 def _reap_on(walk: "tuple[Broker, int]", now: float) -> None:
     broker, after = walk
-    before_at = broker.directory.wall_ms(now - RETENTION_S)
+    before_at = broker.directory.wall_ms(now - broker.times.retention_s)
     broker.commands.append(ask.Reap(None, None, after, before_at, REAP_MESSAGES_MAX))
 
 
 def reaped(broker: "Broker", outcome: ask.Reaped, now: float) -> None:
     """A piece of the walk is done: the next one, unless what comes behind is too young or it is over."""
     if outcome.next is None:
-        broker.deadlines.add(now + REAP_S, _reap_from_the_start, broker)
+        broker.deadlines.add(now + broker.times.reap_s, _reap_from_the_start, broker)
     else:
         broker.deadlines.add(now, _reap_on, (broker, outcome.next))
 

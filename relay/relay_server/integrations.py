@@ -123,9 +123,10 @@ def kind_of(event: str, state: str) -> str:
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_integrations(text: str | bytes, source: str) -> tuple[Integration, ...]:
+def read_integrations(text: str | bytes, source: str, rate_per_min: int = RATE_PER_MIN) -> tuple[Integration, ...]:
     """What a JSON text says of integrations. `source` names it in errors: a file, a variable.
 
+    `rate_per_min`: of those that have none of their own.
     Raises IntegrationError.
     """
     try:
@@ -139,7 +140,7 @@ def read_integrations(text: str | bytes, source: str) -> tuple[Integration, ...]
         items = [(f"integration {_shown_name(item) or number}", item) for number, item in enumerate(said, 1)]
     else:
         raise IntegrationError(f"{source} holds a JSON {_kind(said)}; it must be a list, or a map by name")
-    found = tuple(_integration(f"{source}: {where}", item) for where, item in items)
+    found = tuple(_integration(f"{source}: {where}", item, rate_per_min) for where, item in items)
     check_all(found, source)
     return found
 
@@ -170,7 +171,7 @@ def _shown_name(item: Any) -> str | None:
     return f"{name!r:.80}" if isinstance(name, str) else None
 
 
-def _integration(where: str, item: Any) -> Integration:
+def _integration(where: str, item: Any, rate_per_min: int) -> Integration:
     if not isinstance(item, dict):
         raise IntegrationError(f"{where} is a JSON {_kind(item)}; it must be an object with at least a name")
     unknown = sorted(set(item) - _FIELDS.keys())
@@ -189,7 +190,7 @@ def _integration(where: str, item: Any) -> Integration:
         for name in ("callbackSecret", "callbackEvents"):
             if item.get(name) is not None:
                 raise IntegrationError(f"{where}: {name} is given and callbackUrl is not; nothing would be called")
-    return Integration(**values)
+    return Integration(**({"rate_per_min": rate_per_min} | values))
 
 
 def _read_name(field: str, value: Any) -> str:
@@ -316,13 +317,14 @@ class Pace:
 class Integrations:
     """Those that are configured, and those that only ever came with a token; and how often each may come."""
 
-    def __init__(self, configured: Iterable[Integration] = ()) -> None:
+    def __init__(self, configured: Iterable[Integration] = (), rate_per_min: int = RATE_PER_MIN) -> None:
         self.configured = {one.name: one for one in configured}
+        self._rate_per_min = rate_per_min
         self._paces: dict[str, Pace] = {}
 
     def named(self, name: str) -> Integration:
         """What is set for this name; one that is not configured is as free as its token."""
-        return self.configured.get(name) or Integration(name)
+        return self.configured.get(name) or Integration(name, rate_per_min=self._rate_per_min)
 
     def wait_s(self, integration: Integration, now: float) -> float:
         """0.0, and the event is counted; or how many seconds it is too early."""

@@ -3,7 +3,8 @@
 Rules
 - A turn is counted once, not each message in it. All else is read where it stands when somebody asks.
 - No agent, channel or task is a label: how many series there are does not grow with who uses the relay.
-- To count the open tasks the store walks through all of them, so that is done once in COUNTS_KEPT_S, whoever asks.
+- To count the open tasks the store walks through all of them, so that is done once in COUNTS_KEPT_S, whoever asks:
+  Prometheus, /api/stats, the `overview` op.
 """
 
 import asyncio
@@ -12,8 +13,9 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+import msgspec
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -22,6 +24,7 @@ from relay_proto import frames as wire
 from relay_proto.errors import RelayError
 from relay_proto.version import __version__
 
+from .overview import overview
 from .store import interface as ask
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ COUNTS_KEPT_S: Final = 5.0
 """How old the counts of tasks may be that are shown."""
 
 Family = TypeVar("Family", CounterMetricFamily, GaugeMetricFamily)
+Value = TypeVar("Value")
 
 PRESENCES: Final = ("online", "idle", "busy", "stale", "offline")
 
@@ -59,31 +63,31 @@ class Histogram:
         return HistogramMetricFamily(name, what, buckets=buckets, sum_value=self.sum)
 
 
-class Counts:
-    """How many tasks there are by state, of those that are not over or are buried. Up to COUNTS_KEPT_S old.
+class Counts(Generic[Value]):
+    """What the store was asked to count, up to COUNTS_KEPT_S old.
 
     `count` asks the store. Whoever asks while it is being asked waits for that answer; a refusal is not kept.
     """
 
     __slots__ = ("_count", "_counting", "_counts", "_kept_until", "_now")
 
-    def __init__(self, count: Callable[[], Coroutine[Any, Any, dict[str, int]]], now: Callable[[], float]) -> None:
+    def __init__(self, count: Callable[[], Coroutine[Any, Any, Value]], now: Callable[[], float]) -> None:
         self._count = count
         self._now = now
-        self._counts: dict[str, int] = {}
+        self._counts: Value | None = None
         self._kept_until = float("-inf")
-        self._counting: asyncio.Task[dict[str, int]] | None = None
+        self._counting: asyncio.Task[Value] | None = None
 
-    async def get(self) -> dict[str, int]:
+    async def get(self) -> Value:
         """Raises what `count` raises."""
-        if self._now() < self._kept_until:
+        if self._counts is not None and self._now() < self._kept_until:
             return self._counts
         if self._counting is None:
             self._counting = asyncio.create_task(self._count())
             self._counting.add_done_callback(self._counted)
         return await asyncio.shield(self._counting)  # the one who asked first may go; the others still wait
 
-    def _counted(self, counting: "asyncio.Task[dict[str, int]]") -> None:
+    def _counted(self, counting: "asyncio.Task[Value]") -> None:
         self._counting = None
         if not counting.cancelled() and counting.exception() is None:
             self._counts, self._kept_until = counting.result(), self._now() + COUNTS_KEPT_S
@@ -97,7 +101,7 @@ class Metrics(Collector):
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(namespace="relay", registry=self.registry)
-        self.tasks = Counts(self._count_tasks, relay.now)
+        self.facts = Counts(self._count, relay.now)
         self.decided: Counter[type] = Counter()
         """Outcomes by their type."""
         self.answered: Counter[tuple[str, str, int]] = Counter()
@@ -106,16 +110,40 @@ class Metrics(Collector):
         self.commit_s = Histogram(SECONDS)
         self.settle_s = Histogram(SECONDS)
 
-    def turn(self, outcomes: Sequence[ask.Outcome], commit_s: float, settle_s: float) -> None:
+    def turn(
+        self, commands: Sequence[ask.Command], outcomes: Sequence[ask.Outcome], commit_s: float, settle_s: float
+    ) -> None:
         """A turn is over: what the store decided, how long that took, and how long saying it took."""
+        self.relay.broker.glance.tally.turn(commands, outcomes)
         self.decided.update(map(type, outcomes))
         self.turn_commands.add(len(outcomes))
         self.commit_s.add(commit_s)
         self.settle_s.add(settle_s)
 
-    async def _count_tasks(self) -> dict[str, int]:
-        page = await self.relay.callers.look_up(wire.Tasks(id=0, limit=1))
-        return page.counts or {}
+    async def overview(self) -> wire.Overview:
+        """How the relay is, with one entry of each list. Raises RelayError when the store can't be read."""
+        answer = await self.relay.callers.look_up(wire.GetOverview(id=0, limit=1))
+        return msgspec.convert(answer.item, wire.Overview)
+
+    async def answer(self, question: ask.OverviewCounts) -> None:
+        """Answer an `overview`, of what was counted lately. Called by who answers questions, one at a time."""
+        broker, relay = self.relay.broker, self.relay
+        try:
+            facts = await self.facts.get()
+        except RelayError as error:
+            broker.refuse(question.origin, question.re, error)
+        else:
+            if not question.origin.lost:
+                overview(broker, question, facts, relay.store.newest, relay.now())
+
+    async def _count(self) -> ask.OverviewFacts:
+        (found,) = await self.relay.store.look_up(
+            [ask.OverviewCounts(None, 0, 0, self.relay.clock.now_ms())], self.relay.clock.now_ms()
+        )
+        if isinstance(found, RelayError):
+            raise found
+        assert isinstance(found, ask.OverviewFacts)
+        return found
 
     # -- as they are shown -------------------------------------------------------------------------------------------
 
@@ -178,13 +206,23 @@ class Metrics(Collector):
         for (method, path, status), count in self.answered.items():
             requests.add_metric([method, path, str(status)], count)
         yield requests
-        sizes = {path.name: path.stat().st_size for path in relay.config.data.glob("relay.db*")}
+        sizes = {path.name: path.stat().st_size for path in relay.config.data.glob(f"{relay.config.database}*")}
         yield _labeled(GaugeMetricFamily, "relay_store_bytes", "Size of the store's files", "file", sizes)
 
 
-def tasks(counts: dict[str, int]) -> GaugeMetricFamily:
-    """How many tasks there are in each state that is not over, and buried ones. Only the store knows."""
-    return _labeled(GaugeMetricFamily, "relay_tasks", "Tasks that are not over, and buried ones", "state", counts)
+def counted(shown: wire.Overview) -> Iterator[Metric]:
+    """What only the store knows: how much work there is, what is stuck, and how long messages have waited."""
+    tasks = {str(state): count for state, count in shown.tasks.items()}
+    yield _labeled(GaugeMetricFamily, "relay_tasks", "Tasks that are not over, and buried ones", "state", tasks)
+    oldest_s = max((shown.at - one.since_at for one in shown.oldest), default=0) / 1000
+    for name, what, value in (
+        ("oldest_unacked_seconds", "How long the oldest message has waited that is due and not dealt with", oldest_s),
+        ("inboxes_open", "Inboxes that hold something that is due and not dealt with", shown.inboxes),
+        ("tasks_stuck", "Tasks that nothing was heard of for long", shown.stuck_count),
+        ("replies_owed", "Replies that are owed", shown.owed),
+        ("replies_overdue", "Replies that should be there by now", shown.overdue),
+    ):
+        yield GaugeMetricFamily(f"relay_{name}", what, value)
 
 
 def _labeled(kind: Callable[..., Family], name: str, what: str, label: str, values: dict[str, int]) -> Family:

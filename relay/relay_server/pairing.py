@@ -12,7 +12,6 @@ from relay_proto import frames as wire
 from relay_proto import limits
 
 from .asking import PAGE_BYTES_MAX
-from .presence import STALE_S
 from .sending import give
 from .store import interface as ask
 
@@ -166,15 +165,16 @@ def _look(watched: "tuple[Broker, int, str]", now: float) -> float | None:
 
 def _missed(broker: "Broker", agent: str, now: float) -> tuple[float, float]:
     """When one that is in a pair was there last, and when its grace is over, should nothing come until then."""
-    grace_s, heard_at, known = broker.pairs.grace_s, broker.pairs.heard_at[agent], broker.directory.get(agent)
+    grace_s, stale_s = broker.pairs.grace_s, broker.times.stale_s
+    heard_at, known = broker.pairs.heard_at[agent], broker.directory.get(agent)
     if known is None:
         return heard_at, heard_at + grace_s
     heard_at = max(heard_at, known.heard_at)
     session = broker.sessions.get(agent)
     if session is None:
         # A socket stood for its agent until it was lost, unless that was stale by then.
-        there_at = max(heard_at, known.lost_at if known.lost_at - known.heard_at < STALE_S else heard_at)
+        there_at = max(heard_at, known.lost_at if known.lost_at - known.heard_at < stale_s else heard_at)
         return there_at, there_at + grace_s
     if session.polled:
         return heard_at, heard_at + grace_s
-    return heard_at, min(now + grace_s, heard_at + max(grace_s, STALE_S))
+    return heard_at, min(now + grace_s, heard_at + max(grace_s, stale_s))

@@ -144,7 +144,7 @@ def _welcome(broker: Broker, session: Session, frame: wire.Register, outcome: as
             session=session.name,
             epoch=outcome.epoch,
             server=SERVER,
-            heartbeat_s=limits.HEARTBEAT_S,
+            heartbeat_s=broker.times.heartbeat_s(limits.HEARTBEAT_S),
             pending=outcome.pending,
             limits=_limits(broker.quotas),
         ),

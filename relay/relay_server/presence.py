@@ -1,8 +1,8 @@
 """Presence: what an agent is now, by the relay's eyes.
 
-    connected, heard of within STALE_S      what it says of itself: online, idle or busy
+    connected, heard of within stale_s      what it says of itself: online, idle or busy
     connected, silent for longer            stale   (its socket answers pings, the agent itself says nothing)
-    socket lost, less than STALE_S ago      stale   (it may come back; its leases live on)
+    socket lost, less than stale_s ago      stale   (it may come back; its leases live on)
     socket lost, longer ago, or it said bye offline
 
 An agent that only holds a socket is silent; a heartbeat or any other frame is being heard of.
@@ -13,14 +13,16 @@ from typing import Final
 from relay_proto.frames import Presence, Status
 
 STALE_S: Final = 120.0
-"""Seconds of silence after which an agent counts as stale: four heartbeats."""
+"""Seconds of silence after which an agent counts as stale, where nothing else is set: four heartbeats."""
 
 
-def reason(connected: bool, heard_at: float, left: bool, said_bye: bool, now: float) -> str | None:
+def reason(
+    connected: bool, heard_at: float, left: bool, said_bye: bool, now: float, stale_s: float = STALE_S
+) -> str | None:
     """Why an agent has the presence it has, in words; None when there is nothing to explain (it is there)."""
     silent_s = max(0, int(now - heard_at)) if heard_at > float("-inf") else None
     if connected:
-        return f"connected, and silent for {silent_s} s" if silent_s is not None and silent_s >= STALE_S else None
+        return f"connected, and silent for {silent_s} s" if silent_s is not None and silent_s >= stale_s else None
     if silent_s is None:
         return "never heard of"
     if said_bye:
@@ -39,13 +41,15 @@ def _ago(seconds: int) -> str:
     return f"{seconds} s ago"
 
 
-def presence(connected: bool, status: Status | None, heard_at: float, left: bool, now: float) -> Presence:
+def presence(
+    connected: bool, status: Status | None, heard_at: float, left: bool, now: float, stale_s: float = STALE_S
+) -> Presence:
     """What to show for an agent. `heard_at` and `now` are monotonic seconds; `left`: its last word was bye.
 
     Of one that is not connected, `heard_at` is when its connection was lost.
     """
     if connected:
-        return "stale" if now - heard_at >= STALE_S else (status or "online")
-    if left or now - heard_at >= STALE_S:
+        return "stale" if now - heard_at >= stale_s else (status or "online")
+    if left or now - heard_at >= stale_s:
         return "offline"
     return "stale"

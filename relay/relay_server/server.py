@@ -11,12 +11,11 @@ have no `ok`, so they send again, with the same keys, to the one that comes back
 """
 
 import asyncio
-import functools
 import itertools
 import secrets
 import socket
 import time
-from typing import Any, Final, cast
+from typing import Final
 
 import structlog
 import uvicorn
@@ -30,16 +29,16 @@ from .broker import Broker
 from .clock import Clock
 from .config import Config
 from .deadlines import Deadlines
-from .door import Door
 from .doorkeeper import Doorkeeper
 from .exits import EXIT_FAULT, EXIT_OK, EXIT_STORE
-from .http.app import make_app
+from .front import make_front
 from .http.callers import Callers
 from .http.calls import make_courier
 from .http.streams import Streams
 from .integrations import Integrations, listeners
-from .lobby import Lobby
+from .keeping.keeper import Keeper
 from .metrics import Metrics
+from .notify import Notifier, Watchdog
 from .session import Session
 from .store import interface as ask
 from .store.sqlite import SQLiteStore
@@ -62,18 +61,20 @@ LOOK_UPS_MAX: Final = 4
 class Relay:
     """One daemon. `await run()` serves until `stop()` is called and gives the exit status."""
 
-    def __init__(self, config: Config, store: ask.Store | None = None) -> None:
+    def __init__(self, config: Config, store: ask.Store | None = None, notifier: Notifier | None = None) -> None:
         self.config = config
-        self.store: ask.Store = store if store is not None else SQLiteStore(config.data, listeners(config.integrations))
+        self.notifier = notifier if notifier is not None else Notifier()
+        self.watchdog = Watchdog(self.notifier, self.now)
+        self.store: ask.Store = store if store is not None else _own_store(config)
         self.log = structlog.get_logger("relay")
         self.deadlines = Deadlines()
         self.clock = Clock()
         self.doorkeeper = Doorkeeper(config.token, asks=config.ask_token)
-        self.broker = Broker(self.deadlines, self.doorkeeper, config.quotas)
+        self.broker = Broker(self.deadlines, self.doorkeeper, config.quotas, config.times)
         self.broker.pairs.grace_s = config.pair_grace_s
         for one in config.integrations:
             self.doorkeeper.add_integration(one.name, one.token, one.scopes, one.targets, one.channels)
-        self.integrations = Integrations(config.integrations)
+        self.integrations = Integrations(config.integrations, config.integration_rate)
         self.broker.integrations = frozenset(self.integrations.configured)
         self.broker.courier = self.courier = make_courier(self)
         self.callers = Callers(self)
@@ -85,6 +86,7 @@ class Relay:
         self._names = itertools.count(1)
         self._run_id = self.broker.feed.run = secrets.token_hex(3)
         self.streams = Streams(self)
+        self.keeper = Keeper(self.store)
         self.metrics = Metrics(self)
         self._work = asyncio.Event()
         self._asked = asyncio.Event()
@@ -186,10 +188,12 @@ class Relay:
         self._read_on()
         if commands:
             now_ms, began = self.clock.now_ms(), time.perf_counter()
+            self.watchdog.begin("turn")
             outcomes = await self.store.commit(commands, now_ms)
+            self.watchdog.end("turn")
             committed = time.perf_counter()
             post.settle(self.broker, commands, outcomes, self.now(), now_ms)
-            self.metrics.turn(outcomes, committed - began, time.perf_counter() - committed)
+            self.metrics.turn(commands, outcomes, committed - began, time.perf_counter() - committed)
             self._flush()
             self.wake()
             self._read_on()
@@ -223,10 +227,14 @@ class Relay:
                 question.origin.parked.append(question)
             elif isinstance(question, ask.AgentsPage):
                 answers.list_agents(self.broker, question, self.now())
+            elif isinstance(question, ask.OverviewCounts):
+                await self.metrics.answer(question)
             else:
                 questions.append(question)
         if questions:
+            self.watchdog.begin("look-up")
             found = await self.store.look_up(questions, self.clock.now_ms())
+            self.watchdog.end("look-up")
             answers.answer(self.broker, questions, found, self.now())
         self._flush()
 
@@ -269,6 +277,7 @@ class Relay:
         """Serve until stop() or a fault. Raises StoreRefused when the store can't be opened, OSError for the port."""
         self._loop = asyncio.get_running_loop()
         listener = self._listen()  # first: a port that is taken must leave no folder behind
+        self.notifier.say("STATUS=opening the store")
         try:
             snapshot = await self.store.open()
         except BaseException:
@@ -276,12 +285,14 @@ class Relay:
             raise
         self.deadlines.add(self.now() + CLOCK_S, self._compare_clocks, None)
         self.broker.start(snapshot, self.now(), self.clock.now_ms())
+        self.keeper.start()
+        self.broker.glance.begin(self.now(), self.store.newest)
         if not self.doorkeeper.can_let_in():
             self.log.warning(
                 "nobody can come in: tokens are asked for and there is none; start it once with --token (or on "
                 "loopback without --ask-token), and make one with relay token create"
             )
-        front = self._front()
+        front = make_front(self)
         await front.startup(sockets=[listener])
         self.ready = True
         self.log.info(
@@ -297,11 +308,16 @@ class Relay:
             others.append(self._loop.create_task(self.courier.run(), name="courier"))
         for task in (turns, *others):
             task.add_done_callback(self._on_task_done)
+        if self.watchdog.first_s is not None:
+            self.deadlines.add(self.now() + self.watchdog.first_s, self.watchdog.tell, None)
+        self.notifier.say("READY=1", f"STATUS=listening at http://{self.config.host}:{self.port}")
         self.wake()
         await self._stop.wait()
+        self.notifier.say("STOPPING=1", "STATUS=stopping")
         self.ready = False
         self.stopping = True
         self.streams.close()
+        self.keeper.close()
         if self._exit == EXIT_OK:
             try:
                 await self._say_goodbye(front, turns)
@@ -317,6 +333,7 @@ class Relay:
         await front.shutdown(sockets=[listener])
         if self._exit != EXIT_STORE:
             await self.store.close()
+        self.notifier.close()
         self.log.info("stopped", status=self._exit)
         return self._exit
 
@@ -366,21 +383,6 @@ class Relay:
         self.port = listener.getsockname()[1]
         return listener
 
-    def _front(self) -> uvicorn.Server:
-        """uvicorn, as the one who takes connections and reads request heads; signals and turns stay ours."""
-        config = uvicorn.Config(
-            make_app(self),
-            http=cast("Any", functools.partial(Door, self, Lobby())),
-            ws=cast("Any", functools.partial(WebSocket, self)),
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,
-        )
-        config.load()
-        front = uvicorn.Server(config)
-        front.lifespan = config.lifespan_class(config)
-        return front
+
+def _own_store(config: Config) -> SQLiteStore:
+    return SQLiteStore(config.data, listeners(config.integrations), config.database)

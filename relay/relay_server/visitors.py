@@ -1,14 +1,15 @@
 """Names that only ever visited are not remembered for ever: any script may make up one for each of its runs.
 
-A visitor is forgotten when it has no visit open, is in no pair, and was not heard of for PRUNE_S; and when there are
-more than VISITORS_MAX, those that were not heard of for longest, but nobody who was there within the last SWEEP_S. What
-is forgotten is the name alone: its inbox and what it sent are the store's, by name, and are there when it comes again.
+A visitor is forgotten when it has no visit open, is in no pair, and was not heard of for `times.prune_s`; and when
+there are more than VISITORS_MAX, those that were not heard of for longest, but nobody who was there within the last
+SWEEP_S. What is forgotten is the name alone: its inbox and what it sent are the store's, by name, and are there when it
+comes again.
 """
 
 from typing import TYPE_CHECKING, Final
 
-from .housekeeping import COME_BACK_S, PRUNE_S, SWEEP_S
 from .store import interface as ask
+from .times import SWEEP_S
 
 if TYPE_CHECKING:
     from .broker import Broker
@@ -22,12 +23,13 @@ FORGET_MAX: Final = 2000
 
 def start(broker: "Broker", now: float) -> None:
     """The relay begins. What is too many goes from now on; by its age nothing does until everyone had time to come."""
-    broker.deadlines.add(now + SWEEP_S, _sweep, (broker, now + COME_BACK_S))
+    broker.deadlines.add(now + SWEEP_S, _sweep, (broker, now + broker.times.come_back_s))
 
 
 def _sweep(sweep: "tuple[Broker, float]", now: float) -> float:
     broker, by_age_at = sweep
-    _forget(broker, _whom(broker, now - PRUNE_S if now >= by_age_at else float("-inf"), now - SWEEP_S), now)
+    gone_since = now - broker.times.prune_s if now >= by_age_at else float("-inf")
+    _forget(broker, _whom(broker, gone_since, now - SWEEP_S), now)
     return now + SWEEP_S
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 RUN_S = 30.0
+NO_FOLDER = "/nonexistent"
 
 
 class Outcome(NamedTuple):
@@ -20,14 +21,17 @@ class Outcome(NamedTuple):
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """stdout of a `--json` run."""
+        """stdout of a `--json` run of a list, or of a `--jsonl` run; of one object a list of one."""
+        if self.out.startswith("["):
+            found: list[dict[str, Any]] = json.loads(self.out)
+            return found
         return [json.loads(line) for line in self.out.splitlines()]
 
 
 def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
     """Ours, without what would change a command's defaults."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("RELAY_")}
-    return kept | (extra or {})
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("RELAY_", "AGENT_RELAY_"))}
+    return kept | {"XDG_CONFIG_HOME": NO_FOLDER} | (extra or {})  # nor the profiles of whoever runs the tests
 
 
 def run(

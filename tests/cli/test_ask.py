@@ -67,10 +67,10 @@ async def test_as_json_it_is_the_whole_message(daemon: Daemon) -> None:
         assert [one.stage for one in await ben.receipts(record["message"])] == ["done"]
 
 
-async def test_a_reply_that_does_not_come_is_code_3_with_what_is_known(daemon: Daemon) -> None:
+async def test_a_reply_that_does_not_come_is_code_124_with_what_is_known(daemon: Daemon) -> None:
     async with answering(daemon, "ben", nothing):
         done = await asked(daemon, "ben", "which?", "--timeout", "0.3")
-    assert (done.code, done.out) == (3, "")
+    assert (done.code, done.out) == (124, "")
     assert done.err.startswith("relay: no reply from ben to message 1 within 0.3 s")
     assert "ben is online" in done.err
     assert done.err.endswith("it is still owed; relay thread 1 shows it once it comes\n")

@@ -10,9 +10,12 @@ import pytest
 
 import relay_client
 from relay_client import Agent
-from relay_client.cli.door import Door, ask, client_options, default_name, jittered
+from relay_client.cli.door import Door, ask, client_options, default_name, door_options, jittered
 from relay_proto.errors import BadRequest
+from relay_proto.frames import Agents, Ok, ServerInfo
 from relay_proto.targets import AGENT_PATTERN
+from tests.cli.command import NO_FOLDER, run
+from tests.client.scripted import ScriptedRelay
 from tests.daemon import Daemon, free_port
 
 
@@ -45,6 +48,7 @@ def test_options_come_from_the_command_line_then_the_environment_then_the_defaul
     def command(door: Door) -> None:
         seen.append(door)
 
+    monkeypatch.setenv("XDG_CONFIG_HOME", NO_FOLDER)
     for name in ("RELAY_URL", "RELAY_TOKEN", "RELAY_AS"):
         monkeypatch.delenv(name, raising=False)
     command.main([], standalone_mode=False)
@@ -58,6 +62,44 @@ def test_options_come_from_the_command_line_then_the_environment_then_the_defaul
         ("http://env:1", "from-env", "env-agent"),
         ("http://flag:2", "t", "flag-agent"),
     ]
+
+
+def test_a_command_that_registers_is_named_by_hand_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RELAY_AGENT_ID stands in the environment of an agent: a command must not take that one's place."""
+    seen: list[str] = []
+
+    @click.command()
+    @door_options(
+        default_as=lambda: "its own", as_help="", timeout_s=1.0, timeout_most_s=2.0, timeout_help="", visits=False
+    )
+    def command(door: Door) -> None:
+        seen.append(door.name)
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", NO_FOLDER)
+    monkeypatch.delenv("RELAY_AS", raising=False)
+    monkeypatch.setenv("RELAY_AGENT_ID", "live")
+    command.main([], standalone_mode=False)
+    monkeypatch.setenv("RELAY_AS", "me")
+    command.main([], standalone_mode=False)
+    command.main(["--as", "flag"], standalone_mode=False)
+    assert seen == ["its own", "me", "flag"]
+
+
+def test_where_nobody_is_the_source_of_the_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    @client_options
+    def command(door: Door) -> None:
+        raise relay_client.Unreachable("no relay")
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", NO_FOLDER)
+    monkeypatch.delenv("RELAY_URL", raising=False)
+    said: list[str] = []
+    for env, arguments in (("", []), ("http://x", []), ("http://x", ["--url", "http://y"])):
+        monkeypatch.setenv("RELAY_URL", env)
+        with pytest.raises(relay_client.Unreachable) as raised:
+            command.main(arguments, standalone_mode=False)
+        said += raised.value.__notes__
+    assert said == ["this one is the default", "this one is from env RELAY_URL", "this one is from the command line"]
 
 
 def test_pauses_double_up_to_their_limit_around_a_random_middle() -> None:
@@ -147,3 +189,17 @@ async def test_what_the_relay_refuses_is_not_tried_again(daemon: Daemon) -> None
     with pytest.raises(BadRequest):
         await ask(door(daemon.url), action)
     assert tries == 1
+
+
+async def test_a_relay_of_another_release_is_said_once_beside_the_answer() -> None:
+    relay = await ScriptedRelay().start()
+    try:
+        asking = asyncio.create_task(asyncio.to_thread(run, "agents", "--json", "--url", relay.url))
+        peer = await relay.registered(server=ServerInfo(name="relay", version="99.0.0", protocol=1))
+        await peer.say(Ok(re=(await peer.next(Agents)).id, items=[]))
+        done = await asking
+    finally:
+        await relay.stop()
+    assert (done.code, done.out) == (0, "[]\n")
+    assert done.err.startswith("relay: warning: the relay is version 99.0.0, this client ")
+    assert done.err.count("\n") == 1

@@ -1,5 +1,6 @@
 """failure: every exception becomes one exit code and one line."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -8,7 +9,19 @@ import click
 import pytest
 
 import relay_client
-from relay_client.cli.failure import Never, NotYet, did_you_mean, explain, guard
+import relay_client.skew
+from relay_client.cli.failure import (
+    EXIT_CODES,
+    SKEW_LOGGER,
+    Never,
+    NotYet,
+    TimeRanOut,
+    did_you_mean,
+    explain,
+    guard,
+    invoke,
+)
+from relay_client.profiles import SettingsError
 from relay_proto.errors import BadRequest, Deadlock, Forbidden, InboxFull, RelayError, Unauthorized, UnknownAgent
 
 
@@ -17,9 +30,9 @@ from relay_proto.errors import BadRequest, Deadlock, Forbidden, InboxFull, Relay
     [
         (relay_client.Unreachable("no relay at x"), 69),
         (relay_client.Disconnected("lost"), 69),
-        (TimeoutError("no answer"), 69),
-        (relay_client.ReplyOverdue("no reply", detail={"message": 7}), 3),
-        (relay_client.ReplyOverdue("no reply, and the ask was never confirmed"), 69),
+        (TimeoutError("no answer"), 124),
+        (relay_client.ReplyOverdue("no reply", detail={"message": 7}), 124),
+        (relay_client.ReplyOverdue("no reply, and the ask was never confirmed"), 124),
         (relay_client.ReplyRefused("refused"), 4),
         (Deadlock("a ring", detail={"ring": ["a", "b"]}), 5),
         (Unauthorized("the token is wrong"), 77),
@@ -31,7 +44,9 @@ from relay_proto.errors import BadRequest, Deadlock, Forbidden, InboxFull, Relay
         (OSError(28, "No space left on device"), 1),
         (click.UsageError("Missing argument."), 2),
         (click.ClickException("refused"), 1),
-        (NotYet("it goes on"), 3),
+        (NotYet("nothing is ready"), 3),
+        (TimeRanOut("it goes on"), 124),
+        (SettingsError("url is wrong"), 2),
         (Never("it is canceled"), 4),
         (KeyboardInterrupt(), 130),
         (click.Abort(), 130),
@@ -109,3 +124,41 @@ def test_closed_streams_are_no_fault(closed: str) -> None:
 def test_only_near_words_are_suggested() -> None:
     assert did_you_mean("sned", ["send", "inbox"]) == "; did you mean 'send'?"
     assert did_you_mean("xyzzy", ["send", "inbox"]) == ""
+
+
+def test_every_exit_code_stands_in_the_one_table() -> None:
+    assert list(EXIT_CODES) == [0, 1, 2, 3, 4, 5, 69, 77, 124, 130]
+    assert all(word and sentence.endswith(".") for word, sentence in EXIT_CODES.values())
+
+
+def test_a_wrong_argument_is_answered_with_how_the_command_line_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.group()
+    def tool() -> None: ...
+
+    @tool.command()
+    @click.argument("to", metavar="TO")
+    @click.argument("body", metavar="[BODY]", required=False)
+    @click.option("--count", type=int)
+    def say(to: str, body: str, count: int) -> None: ...
+
+    assert invoke(tool, "tool", ["say"]) == 2
+    assert invoke(tool, "tool", ["say", "x", "--count", "y"]) == 2
+    assert invoke(tool, "tool", ["sy"]) == 2
+    assert invoke(tool, "tool", []) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "tool: missing argument 'TO'; usage: tool say [OPTIONS] TO [BODY] (see: tool say --help)"
+    assert lines[1].endswith("; usage: tool say [OPTIONS] TO [BODY] (see: tool say --help)")
+    assert lines[2].endswith(" (see: tool --help)")
+    assert lines[3:] == ["tool: say which: tool say (see: tool --help)"]
+
+
+def test_a_warning_of_a_relay_of_another_release_is_one_line_once(capsys: pytest.CaptureFixture[str]) -> None:
+    def warned() -> None:
+        for _ in range(2):
+            logging.getLogger(SKEW_LOGGER).warning("the relay is version %s", "9\x1b")
+
+    assert guard("relay", warned) == 0
+    assert guard("relay", lambda: None) == 0
+    assert capsys.readouterr().err == "relay: warning: the relay is version 9\\x1b\n"
+    assert relay_client.skew.logger.name == SKEW_LOGGER
+    assert logging.getLogger(SKEW_LOGGER).handlers == []

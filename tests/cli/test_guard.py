@@ -110,7 +110,7 @@ def test_a_relay_that_is_not_there_or_does_not_answer_refuses(url: str, daemon: 
     assert refused(guard(f"http://127.0.0.1:{free_port()}", "1", "1"), "", code=69)
     os.kill(daemon.pid, signal.SIGSTOP)
     try:
-        assert refused(guard(url, "1", "1", "--timeout", "1"), "no answer", code=69)
+        assert refused(guard(url, "1", "1", "--timeout", "1"), "no answer", code=124)
     finally:
         os.kill(daemon.pid, signal.SIGCONT)
 

@@ -63,6 +63,15 @@ def test_an_agent_that_is_online_is_not_replaced_unasked(daemon: Daemon) -> None
             assert "for the second" in out
 
 
+def test_without_a_name_it_is_the_agent_of_the_environment(daemon: Daemon) -> None:
+    env = {"RELAY_AGENT_ID": "ann", "RELAY_TAGS": "ops", "RELAY_URL": daemon.url}
+    with started("listen", "--count", "1", "--json", env=env) as listener:
+        assert listener.stderr is not None
+        assert listener.stderr.readline() == f"relay: ann listens at {daemon.url}; Ctrl-C ends it\n"
+        run("send", "tag:ops", "hello", "--url", daemon.url)
+        assert json.loads(listener.communicate(timeout=30)[0])["to"] == "tag:ops"
+
+
 def test_listening_in_the_name_that_the_cli_itself_has_works(daemon: Daemon) -> None:
     with listening(daemon.url, "me", "--as", "me", "--count", "1") as listener:
         run("send", "me", "hello", "--as", "you", "--url", daemon.url)
@@ -93,6 +102,18 @@ def test_what_becomes_of_its_own_tasks_is_said_apart_from_the_messages(daemon: D
         r"relay: #1 at ann: 40% half\x1b",
         "relay: #1 is done by ann, fence 1",
     ]
+
+
+def test_what_becomes_of_its_pairs_is_said_too(daemon: Daemon) -> None:
+    with listening(daemon.url, "lead", "--count", "2") as listener:
+        assert run("pair", "open", "lead", "fix it\x1b", "--url", daemon.url, "--as", "ann").code == 0
+        assert run("pair", "hangup", "1", "--url", daemon.url, "--as", "ann").code == 0
+        assert run("send", "lead", "that was it", "--url", daemon.url).code == 0
+        _, err = listener.communicate(timeout=30)
+    lines = err.splitlines()
+    assert lines[0] == r"relay: pair #1 with ann is open by ann: fix it\x1b"
+    assert lines[1].startswith("relay: pair #1 with ann is ended by ann")
+    assert len(lines) == 2
 
 
 def test_channels_are_followed_and_what_is_sent_to_oneself_always_comes(daemon: Daemon) -> None:

@@ -8,9 +8,10 @@ from typing import Any, cast
 import pytest
 
 from relay_client import Agent
+from relay_client.cli.failure import SKEW_LOGGER
 from relay_client.cli.news import connection_news, work_news
 from relay_proto.errors import RelayError
-from relay_proto.frames import Event
+from relay_proto.frames import Event, Pair
 
 logger = logging.getLogger("relay_client")
 
@@ -39,6 +40,13 @@ def test_a_warning_while_connected_is_said_escaped() -> None:
     with connection_news(cast(Agent, Link()), said.append):
         logger.warning("the relay refused a frame: %s", "bad\x1b[2J")
     assert said == [r"the relay refused a frame: bad\x1b[2J"]
+
+
+def test_a_relay_of_another_release_is_said_by_who_says_it_once() -> None:
+    said: list[str] = []
+    with connection_news(cast(Agent, Link()), said.append):
+        logging.getLogger(SKEW_LOGGER).warning("the relay is version 9")
+    assert said == []
 
 
 def test_nothing_is_said_after_the_block_and_the_log_is_as_before() -> None:
@@ -73,7 +81,7 @@ class Wire:
             yield event
 
 
-async def test_what_becomes_of_work_is_said_and_nothing_else() -> None:
+async def test_what_becomes_of_work_and_of_pairs_is_said_and_nothing_else() -> None:
     wire, said = Wire(), asyncio.Queue[str]()
     async with work_news(cast(Agent, wire), said.put_nowait):
         wire.tell("receipt", message=41, agent="ben", stage="done")
@@ -81,6 +89,9 @@ async def test_what_becomes_of_work_is_said_and_nothing_else() -> None:
         assert await said.get() == r"#41 is claimed by b\x1ben"
         wire.tell("claim.lost", message=42, fence=3, reason="silence", state="ready")
         assert await said.get() == "you lost #42, fence 3: silence; it is ready"
+        pair = Pair(pair=7, sender="ben", to="ann", state="pending", thread=7, opened_at=0, changed_at=0)
+        wire.tell("pair.opened", pair=pair, agent="b\x1ben")
+        assert await said.get() == r"pair #7 with ben is open by b\x1ben"
     assert said.empty()
 
 

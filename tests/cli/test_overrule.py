@@ -103,3 +103,11 @@ def test_a_message_is_taken_back_by_its_sender_or_by_force(shell: Shell) -> None
 def test_a_payload_is_json(shell: Shell) -> None:
     refused = shell("send", "ann", "x", "--hold", "--payload", "{oops")
     assert (refused.code, "is no JSON" in refused.err) == (2, True)
+
+
+def test_said_again_with_its_key_it_closes_no_later_task(shell: Shell) -> None:
+    assert shell("resolve", "k", "--key", "once") == (0, "#1 is done\n", "")
+    assert shell("submit", "ann", "again", "--hold", "--dedupe-key", "k").code == 0
+    assert shell("resolve", "k", "--key", "once") == (0, "#1 is done\n", "")
+    assert shell("task", "2", "--json").records[0]["state"] == "ready"
+    assert shell("resolve", "k", "--key", "twice") == (0, "#2 is done\n", "")

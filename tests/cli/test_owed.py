@@ -29,7 +29,8 @@ def test_it_shows_both_directions_until_the_reply_is_there(daemon: Daemon) -> No
     run("send", "ann", "main", "--reply-to", "1", "--as", "ben", *url)
     run("send", "ben", "dev", "--reply-to", "2", "--as", "ann", *url)
     assert run("owed", "ann", *url) == (0, "", "ann owes no reply and is owed none\n")
-    assert run("owed", "ann", "--json", *url) == (0, "", "")
+    assert run("owed", "ann", "--json", *url) == (0, "[]\n", "")
+    assert run("owed", "ann", "--jsonl", *url) == (0, "", "")
 
 
 def test_what_is_over_its_time_is_marked(daemon: Daemon) -> None:

@@ -119,9 +119,9 @@ def test_what_is_buried_says_how_it_may_live_again(daemon: Daemon) -> None:
     assert err == "relay: task 1 is buried: no disk; relay kick 1 gives it one more attempt\n"
 
 
-def test_waiting_ends_with_3_when_the_time_is_over_and_the_task_goes_on(daemon: Daemon) -> None:
+def test_waiting_ends_with_124_when_the_time_is_over_and_the_task_goes_on(daemon: Daemon) -> None:
     late = submit(daemon, "ann", "x", "--hold", "--wait", "0.3")
-    assert (late.code, late.out) == (3, "")
+    assert (late.code, late.out) == (124, "")
     assert late.err.splitlines()[1] == "relay: task 1 is not over within 0.3s; it goes on, relay task 1 shows it"
     assert task(daemon, 1)["state"] == "ready"
 

@@ -70,7 +70,7 @@ def test_the_filters_narrow_the_list_and_not_the_counts(daemon: Daemon) -> None:
     assert listed(daemon, "--holder", "ben") == [2]
     none = relay(daemon, "tasks", "--type", "nothing")
     assert (none.out, none.err) == ("in all: 1 ready, 1 claimed\n", "no task matches\n")
-    assert relay(daemon, "tasks", "--type", "nothing", "--json") == (0, "", "")
+    assert relay(daemon, "tasks", "--type", "nothing", "--json") == (0, "[]\n", "")
 
 
 def test_nothing_at_all_is_said_to_be_nothing(daemon: Daemon) -> None:

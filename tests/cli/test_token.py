@@ -76,7 +76,7 @@ def test_json_has_the_token_once(daemon: Daemon) -> None:
     assert '"is_over":true' in out
     gone = run("agents", "--as", "ada", "--url", daemon.url, env={"RELAY_TOKEN": made["token"]})
     assert (gone.code, gone.out) == (77, "")
-    assert "a token goes in --token or RELAY_TOKEN" in gone.err
+    assert "; a token goes into --token, RELAY_TOKEN, RELAY_TOKEN_FILE or a profile" in gone.err
 
 
 def test_who_listens_is_told_when_its_token_is_revoked_and_does_not_come_back(daemon: Daemon) -> None:

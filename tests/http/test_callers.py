@@ -9,10 +9,10 @@ from relay_proto.errors import Unavailable, UnknownAgent
 from relay_proto.frames import Agents, Claim, Complete, Inbox, Send
 from relay_proto.targets import AGENT_PATTERN
 from relay_server import visitors
-from relay_server.housekeeping import SWEEP_S
 from relay_server.http import callers as callers_module
 from relay_server.server import Relay
 from relay_server.store import interface as ask
+from relay_server.times import SWEEP_S
 from tests.relay.raw import Raw
 
 

@@ -21,7 +21,7 @@ def test_each_op_is_the_contract_s_word_for_it() -> None:
         "register", "update", "heartbeat", "bye", "send", "ack", "nack", "receipts",
         "submit", "claim", "claim_next", "renew", "progress", "park", "resume", "release", "complete", "fail",
         "cancel", "kick", "resolve", "check", "tasks", "task",
-        "agents", "inbox", "message", "thread", "owed", "forgive", "why",
+        "agents", "inbox", "message", "thread", "owed", "forgive", "why", "overview",
         "subscribe", "unsubscribe", "withdraw", "remove",
         "pair_open", "pair_accept", "pair_reject", "pair_send", "pair_hangup", "pairs", "pair",
         "token_create", "tokens", "token_revoke",

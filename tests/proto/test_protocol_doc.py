@@ -13,16 +13,20 @@ from relay_proto.codec import decode_client_batch
 from relay_proto.errors import ERRORS, CloseCode
 from relay_proto.fields import EventKind, Needs, Severity, State
 from relay_proto.frames import (
+    AgentAtWork,
     AgentCard,
     DeliveryState,
     Event,
     Explanation,
     Frame,
+    OldestUnacked,
+    Overview,
     OwedReply,
     Register,
     Send,
     ServerInfo,
     StoredMessage,
+    StuckTask,
     Submit,
     Task,
     TaskEvent,
@@ -102,7 +106,7 @@ def test_no_table_names_a_field_that_does_not_exist(kind: type[Frame]) -> None:
 
 
 ELSEWHERE: dict[type[msgspec.Struct], tuple[set[str], str]] = {
-    StoredMessage: ({"deliveries", "work"}, "`message`"),
+    StoredMessage: ({"deliveries"}, "`message`"),
     Task: ({"body", "payload", "result", "history"}, "`task`"),
 }
 """What a list does not show of its items, and the section of the question that does."""
@@ -122,6 +126,10 @@ ELSEWHERE: dict[type[msgspec.Struct], tuple[set[str], str]] = {
         (Task, "`tasks`"),
         (TaskEvent, "`task`"),
         (TokenInfo, "`tokens`"),
+        (Overview, "`overview`"),
+        (AgentAtWork, "`overview`"),
+        (OldestUnacked, "`overview`"),
+        (StuckTask, "`overview`"),
     ],
 )
 def test_each_item_of_a_list_is_spelled_out(kind: type[msgspec.Struct], title: str) -> None:

@@ -11,10 +11,12 @@ from relay_server import answers, post
 from relay_server.broker import Broker
 from relay_server.deadlines import Deadlines
 from relay_server.grants import ANYONE
+from relay_server.overview import overview
 from relay_server.quota import Limits
 from relay_server.session import Session
 from relay_server.store import interface as ask
 from relay_server.store.sqlite import SQLiteStore
+from relay_server.times import Times
 
 START_MS = 1_700_000_000_000
 
@@ -22,10 +24,10 @@ START_MS = 1_700_000_000_000
 class Desk:
     """One broker and one store. `now` is monotonic seconds; the wall clock is START_MS later."""
 
-    def __init__(self, folder: Path, quotas: Limits | None = None) -> None:
+    def __init__(self, folder: Path, quotas: Limits | None = None, times: Times | None = None) -> None:
         self.store = SQLiteStore(folder)
         self.deadlines = Deadlines()
-        self.broker = Broker(self.deadlines, quotas=quotas)
+        self.broker = Broker(self.deadlines, quotas=quotas, times=times)
         self.now = 0.0
         self.connections = 0
 
@@ -35,6 +37,7 @@ class Desk:
 
     async def open(self) -> "Desk":
         self.broker.start(await self.store.open(), self.now, self.now_ms)
+        self.broker.glance.begin(self.now, self.store.newest)
         return self
 
     async def close(self) -> None:
@@ -46,7 +49,7 @@ class Desk:
         self.now += down_s
         self.store = SQLiteStore(self.store.folder)
         self.deadlines = Deadlines()
-        self.broker = Broker(self.deadlines, quotas=self.broker.quotas)
+        self.broker = Broker(self.deadlines, quotas=self.broker.quotas, times=self.broker.times)
         await self.open()
 
     def connect(self) -> Session:
@@ -64,10 +67,16 @@ class Desk:
             commands, questions = self.broker.take(10_000)
             outcomes = await self.store.commit(commands, self.now_ms)
             post.settle(self.broker, commands, outcomes, self.now, self.now_ms)
+            self.broker.glance.tally.turn(commands, outcomes)
             for question in questions:
                 if isinstance(question, ask.AgentsPage):
                     answers.list_agents(self.broker, question, self.now)
-            stored = [question for question in questions if not isinstance(question, ask.AgentsPage)]
+                elif isinstance(question, ask.OverviewCounts):
+                    (facts,) = await self.store.look_up([question], self.now_ms)
+                    assert isinstance(facts, ask.OverviewFacts)
+                    overview(self.broker, question, facts, self.store.newest, self.now)
+            aside = (ask.AgentsPage, ask.OverviewCounts)
+            stored = [question for question in questions if not isinstance(question, aside)]
             answers.answer(self.broker, stored, await self.store.look_up(stored, self.now_ms), self.now)
 
     async def say(self, session: Session, *frames: Any) -> list[dict[str, Any]]:

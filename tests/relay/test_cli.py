@@ -1,5 +1,6 @@
 """cli.py: what `relay serve` is told is what the daemon does."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,3 +54,77 @@ def test_a_traceback_in_the_log_shows_no_locals(as_json: bool) -> None:
     assert "ValueError: 10" in done.stderr
     assert "in fail" in done.stderr
     assert "rly-secret" not in done.stderr
+
+
+SECRET = "a-token-of-24-characters"
+
+
+def refused(*options: str, **env: str) -> str:
+    """The one line of a `relay serve` that does not start because of its settings."""
+    command = [sys.executable, "-m", "relay_client.cli", "serve", *options]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "AGENT_RELAY_"))}
+    done = subprocess.run(
+        command, env=kept | {"RELAY_CONFIG": os.devnull} | env, capture_output=True, text=True, timeout=20
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    return done.stderr
+
+
+def private(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+async def test_a_daemon_is_what_config_toml_a_file_of_variables_and_options_say(
+    make_daemon: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    config = private(tmp_path / "config.toml", "stale_after = 8\n[quotas]\nhop_limit = 2\ninbox_messages = 5\n")
+    token = private(tmp_path / "token", SECRET)
+    lines = f"RELAY_TOKEN_FILE={token}\nRELAY_INBOX_MESSAGES=6\nRELAY_HOP_LIMIT=3\n"
+    variables = private(tmp_path / "relay.env", lines)
+    env = {"RELAY_CONFIG": str(config), "RELAY_INBOX_MESSAGES": "7"}
+    daemon = make_daemon("--env-file", str(variables), env=env).start()
+    async with await Peer.connect(daemon.url) as peer:
+        ok = await peer.register("ada", token=SECRET)
+        assert (ok["limits"]["hops"], ok["limits"]["inbox_messages"], ok["heartbeat_s"]) == (3, 7, 2.0)
+    async with await Peer.connect(daemon.url) as peer:
+        with pytest.raises(Refused, match="unauthorized"):
+            await peer.register("eve")
+
+
+async def test_the_database_may_have_another_name_and_place(make_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
+    path = tmp_path / "fleet" / "mail.db"
+    daemon = make_daemon(env={"AGENT_RELAY_DB_PATH": str(path)})
+    at = daemon.command().index("--data")
+    options = [*daemon.command()[:at], *daemon.command()[at + 2 :]]
+    daemon.command = lambda: options  # type: ignore[method-assign]
+    daemon.start()
+    async with await Peer.connect(daemon.url) as peer:
+        await peer.register("ada")
+        assert daemon.stop() == 0
+    assert {file.name for file in path.parent.iterdir()} == {"mail.db", "relay.lock", "ballast"}
+    assert "holds the database mail.db, and there is no relay.db" in _start_error(daemon, path.parent)
+
+
+def _start_error(daemon: Daemon, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "relay_server", "--port", str(daemon.port), "--data", str(folder)],
+        env=os.environ | {"RELAY_CONFIG": os.devnull}, capture_output=True, text=True, timeout=20,
+    )  # fmt: skip
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_settings_that_can_not_be_used_stop_a_daemon_with_one_line(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(SECRET)
+    token.chmod(0o644)
+    line = refused("--token-file", str(token))
+    assert f"the token file {token} can be read by others (mode 0644), and holds a secret: chmod 600 {token}" in line
+    line = refused(RELAY_DATA="/a", RELAY_DB_PATH="/b/relay.db")
+    assert "RELAY_DATA says /a and RELAY_DB_PATH says /b; both are data, say it once" in line
+    config = private(tmp_path / "config.toml", "[quotas]\nsend_rat = 5\n")
+    line = refused("--config", str(config))
+    assert line == f"relay: {config}: there is no setting 'quotas.send_rat'; did you mean 'quotas.send_rate'?\n"
+    assert "usage" not in line

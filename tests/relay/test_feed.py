@@ -29,8 +29,8 @@ from relay_proto.frames import (
 )  # fmt: skip
 from relay_server import feed as feed_module
 from relay_server.feed import BYTES_MAX, EVENTS_MAX, Feed, Listener
-from relay_server.housekeeping import PRUNE_S
 from relay_server.presence import STALE_S
+from relay_server.times import PRUNE_S
 from tests.relay.desk import START_MS, Desk
 
 CHUNK = 1 << 16

@@ -40,7 +40,7 @@ def test_only_what_opens_keeps_and_ends_a_connection_needs_no_scope() -> None:
 def test_what_only_looks_needs_a_scope_to_read_and_what_changes_one_to_write() -> None:
     looks = {
         "agents", "receipts", "inbox", "message", "thread", "owed", "why", "subscribe", "unsubscribe", "check", "tasks",
-        "task", "pairs", "pair",
+        "task", "pairs", "pair", "overview",
     }  # fmt: skip
     for op, scope in OP_SCOPES.items():
         if scope is not None:

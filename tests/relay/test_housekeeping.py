@@ -23,12 +23,12 @@ from relay_proto.frames import (
     Update,
     Will,
 )
-from relay_server.housekeeping import COME_BACK_S, PRUNE_S, REAP_S, RETENTION_S, SWEEP_S
 from relay_server.presence import STALE_S
 from relay_server.quota import Limits
 from relay_server.session import Session
 from relay_server.store import applying
 from relay_server.store import interface as ask
+from relay_server.times import COME_BACK_S, PRUNE_S, REAP_S, RETENTION_S, SWEEP_S
 from tests.relay.desk import START_MS, Desk, kinds
 
 HOUR_S = 3600.0

@@ -12,9 +12,11 @@ from relay_server.integrations import (
     ATTEMPTS_MAX,
     CALLED_FOR,
     KINDS,
+    RATE_PER_MIN,
     TRIED_S,
     Integration,
     IntegrationError,
+    Integrations,
     Pace,
     backoff_s,
     check_all,
@@ -40,6 +42,16 @@ def refused(said: Any) -> str:
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def test_who_has_no_rate_of_its_own_has_the_one_that_is_set() -> None:
+    found = read_integrations(
+        '[{"name": "a"}, {"name": "b", "ratePerMin": 7}, {"name": "c", "ratePerMin": null}]', "x", 30
+    )
+    assert [one.rate_per_min for one in found] == [30, 7, 30]
+    integrations = Integrations(found, 40)
+    assert [integrations.named(name).rate_per_min for name in ("a", "b", "z")] == [30, 7, 40]
+    assert Integrations().named("z").rate_per_min == RATE_PER_MIN
 
 
 def test_a_list_and_a_map_by_name_say_the_same() -> None:

@@ -24,9 +24,9 @@ from relay_proto.frames import (
     Send,
     Withdraw,
 )
-from relay_server.housekeeping import RETENTION_S
 from relay_server.session import Session
 from relay_server.store import interface as ask
+from relay_server.times import RETENTION_S
 from tests.relay.desk import START_MS, Desk, kinds
 
 GRACE_S = limits.PAIR_GRACE_S

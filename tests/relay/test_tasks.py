@@ -13,6 +13,7 @@ from relay_proto.frames import (
     Complete,
     Fail,
     GetTask,
+    Inbox,
     Kick,
     Progress,
     Release,
@@ -555,3 +556,24 @@ async def test_nobody_reports_in_the_name_of_an_integration(desk: Desk) -> None:
     ):
         frame = Submit(id=1, to="ann", title="disk full", dedupe_key="disk", source=source, key=f"{source}", hold=True)
         assert kinds(await desk.say(session, frame)) == [expected], (session.agent, source)
+
+
+async def test_an_inbox_says_how_the_work_in_it_stands_but_for_its_result(desk: Desk) -> None:
+    them = await crew(desk)
+    await submit(desk, them.boss)
+    await submit(desk, them.boss)
+    await desk.say(them.boss, Send(id=9, to="ada", body="no work"))
+    await desk.say(them.ada, Claim(id=1, message=1, lease_s=90))
+    await desk.say(them.ada, Progress(id=2, message=1, fence=1, progress=0.5, note="half"))
+    answer = await ok(desk, them.bob, Inbox(id=3, agent="ada"))
+    assert [item.get("work") for item in answer["items"]] == [
+        {
+            "state": "working", "fence": 1, "attempts": 1, "holder": "ada", "lease_s": 90.0, "lease_left_s": 90.0,
+            "progress": 0.5, "note": "half",
+        },
+        {"state": "ready", "fence": 0, "attempts": 0},
+        None,
+    ]  # fmt: skip
+    await desk.say(them.ada, Complete(id=4, message=1, fence=1, result="x" * 1000))
+    answer = await ok(desk, them.bob, Inbox(id=5, agent="ada", unread=False, limit=1))
+    assert (answer["items"][0]["work"]["state"], "result" in answer["items"][0]["work"]) == ("done", False)

@@ -17,8 +17,8 @@ from relay_proto.frames import (
     Submit,
 )
 from relay_server import visitors
-from relay_server.housekeeping import COME_BACK_S, PRUNE_S, SWEEP_S
 from relay_server.store import interface as ask
+from relay_server.times import COME_BACK_S, PRUNE_S, SWEEP_S
 from tests.relay.desk import Desk, kinds
 from tests.relay.test_visits import visit
 

@@ -7,8 +7,8 @@ import click
 from relay_proto.frames import AgentCard, Presence
 
 from .door import Door, ask, client_options, run
-from .output import json_option, now, put, width
-from .records import json_line, struct_record
+from .output import Form, now, output_options, put, put_records, width
+from .records import struct_record
 from .render import agents_table
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ STATUSES: tuple[Presence, ...] = ("online", "idle", "busy", "stale", "offline")
 @click.option("--channel", metavar="NAME", help="Only agents that follow this channel.")
 @click.option("--machine", metavar="NAME", help="Only agents on this machine.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only agents in this state.")
-@json_option
+@output_options
 @client_options
 def agents(
     tag: str | None,
@@ -33,7 +33,7 @@ def agents(
     channel: str | None,
     machine: str | None,
     status: Presence | None,
-    as_json: bool,
+    form: Form,
     door: Door,
 ) -> None:
     """Show the agents that the relay knows, by name; all given filters must hold.
@@ -46,8 +46,8 @@ def agents(
         return await agent.agents(tag=tag, cap=cap, label=label, channel=channel, status=status, machine=machine)
 
     cards = run(ask(door, action))
-    if as_json:
-        put(json_line(struct_record(card)) for card in cards)
+    if form.is_json:
+        put_records(form, map(struct_record, cards))
     elif cards:
         put(agents_table(cards, now=now(), width=width()))
     else:

@@ -16,7 +16,7 @@ from .envelope import TARGET_HELP, TIME_HELP, envelope_options
 from .escape import escape
 from .listen import LIVE, registration
 from .names import own_name
-from .output import json_option, put
+from .output import Form, output_options, put
 from .records import message_json
 from .render import body_text
 
@@ -40,13 +40,13 @@ NOT_READ: Final = "this was relay ask: it reads the reply it waits for, and noth
     inbox is left as it is.
 
     \b
-    Exit codes: 0 the reply came         3 no reply in time (it is still owed)
-                4 it was refused, or nobody was there to answer
+    Exit codes: 0 the reply came         4 it was refused, or nobody was there to answer
                 5 deadlock: who you ask waits for you
+                124 no reply in time (it is still owed)
                 others as for every command: see relay --help""",
 )
 @envelope_options
-@json_option
+@output_options
 @door_options(
     default_as=lambda: "",
     as_help="Who you are; refused while an agent of that name is online.  "
@@ -54,10 +54,11 @@ NOT_READ: Final = "this was relay ask: it reads the reply it waits for, and noth
     timeout_s=TIMEOUT_S,
     timeout_most_s=limits.REPLY_S_MAX,
     timeout_help="How long to wait for the reply.",
+    visits=False,
 )
-def ask(to: str, body: str | bytes, door: Door, as_json: bool, **fields: Any) -> None:
+def ask(to: str, body: str | bytes, door: Door, form: Form, **fields: Any) -> None:
     reply = run(question(door, to, body, **fields))
-    put([message_json(reply) if as_json else escape(body_text(reply.body), keep="\n\t")])
+    put([message_json(reply) if form.is_json else escape(body_text(reply.body), keep="\n\t")])
 
 
 async def question(door: Door, to: str, body: str | bytes, **fields: Any) -> "Message":

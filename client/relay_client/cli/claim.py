@@ -11,8 +11,8 @@ from relay_proto.errors import Claimed
 
 from . import failure
 from .door import Door, ask, check_target, client_options, run
-from .output import json_option, put
-from .records import claim_record, json_line
+from .output import Form, output_options, put, put_records
+from .records import claim_record
 from .task_text import claim_lines
 from .values import MESSAGE_ID, span
 
@@ -55,14 +55,14 @@ class Taken:
     metavar="PATH",
     help="Write MESSAGE and FENCE to this file, for relay guard --file.",
 )
-@json_option
+@output_options
 @client_options
 def claim(
     identifier: int | None,
     count: int | None,
     lease_s: float | None,
     path: Path | None,
-    as_json: bool,
+    form: Form,
     door: Door,
     **filters: str | None,
 ) -> None:
@@ -89,8 +89,9 @@ def claim(
         raise failure.NotYet(f"no work is ready for {door.name}; --as says who you are")
     if path is not None:
         _note(door, path, taken[0])
-    if as_json:
-        put(json_line(claim_record(one.item, one.fence, one.lease_s)) for one in taken)
+    if form.is_json:
+        records = [claim_record(one.item, one.fence, one.lease_s) for one in taken]
+        put_records(form if identifier is None else Form.JSONL, records)  # one task by its id is no list
     else:
         put(line for one in taken for line in claim_lines(one.item, one.fence, one.lease_s))
 

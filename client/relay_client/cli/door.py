@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from relay_proto import limits
-from relay_proto.errors import BadRequest
+from relay_proto.errors import BadRequest, RelayError
 from relay_proto.targets import AGENT_PATTERN, BROADCAST_WORDS, parse_target
 
 from ..address import DEFAULT_URL
+from ..profiles import SettingsError, profile_names
+from ..settings import COMMAND_LINE, DEFAULT, Settings, resolve
 from .spans import span_text
 from .values import span
 
@@ -44,12 +46,13 @@ TIMEOUT_S_MIN: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where the relay is and who knocks."""
+    """Where the relay is and who knocks. `settings`: what else was set, and where URL and token came from."""
 
     url: str
     token: str | None
     name: str
     timeout_s: float
+    settings: Settings | None = None
 
 
 def check_agent(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -69,6 +72,14 @@ def check_target(ctx: click.Context, param: click.Parameter, value: str | None) 
     return value
 
 
+def profiles_that_begin(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The names of profiles that begin so, for the completion of a shell."""
+    try:
+        return [name for name in profile_names(os.environ) if name.startswith(incomplete)]
+    except SettingsError:
+        return []  # a Tab is no place for errors: the command will say it
+
+
 def default_name(prefix: str = "") -> str:
     """`USER@HOST` with a prefix, made of characters that an agent id may have."""
     try:
@@ -79,20 +90,34 @@ def default_name(prefix: str = "") -> str:
 
 
 def door_options(
-    *, default_as: Callable[[], str], as_help: str, timeout_s: float, timeout_most_s: float, timeout_help: str
+    *,
+    default_as: Callable[[], str],
+    as_help: str,
+    timeout_s: float,
+    timeout_most_s: float,
+    timeout_help: str,
+    visits: bool = True,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Adds --url, --token, --as and --timeout to a command, which gets them as one `door`."""
+    """Adds --url, --token, --token-file, --profile, --as and --timeout to a command, which gets them as one `door`.
+
+    What the command line leaves open is found by `settings.resolve`. A command that does not visit but registers
+    (`visits` is False) takes its name from --as and RELAY_AS alone: in the environment of an agent RELAY_AGENT_ID names
+    that agent, and the command would take its place.
+    """
 
     def with_options(command: Callable[..., None]) -> Callable[..., None]:
+        @click.option("--url", metavar="URL", help=f"The relay.  [env: RELAY_URL; default: {DEFAULT_URL}]")
+        @click.option("--token", metavar="TOKEN", help="What lets you in.  [env: RELAY_TOKEN]")
         @click.option(
-            "--url",
-            envvar="RELAY_URL",
-            default=DEFAULT_URL,
-            metavar="URL",
-            help=f"The relay.  [env: RELAY_URL; default: {DEFAULT_URL}]",
+            "--token-file", metavar="FILE", help="A file with the token, yours alone.  [env: RELAY_TOKEN_FILE]"
         )
-        @click.option("--token", envvar="RELAY_TOKEN", metavar="TOKEN", help="What lets you in.  [env: RELAY_TOKEN]")
-        @click.option("--as", "name", envvar="RELAY_AS", callback=check_agent, metavar="NAME", help=as_help)
+        @click.option(
+            "--profile",
+            metavar="NAME",
+            shell_complete=profiles_that_begin,
+            help="What profiles.json has under this name.  [env: RELAY_PROFILE]",
+        )
+        @click.option("--as", "name", callback=check_agent, metavar="NAME", help=as_help)
         @click.option(
             "--timeout",
             "timeout_s",
@@ -102,19 +127,37 @@ def door_options(
             help=f"{timeout_help}  [default: {span_text(timeout_s)}]",
         )
         @functools.wraps(command)
-        def with_door(
-            *args: Any, url: str, token: str | None, name: str | None, timeout_s: float, **kwargs: Any
-        ) -> None:
-            command(*args, door=Door(url, token, name or default_as(), timeout_s), **kwargs)
+        def with_door(*args: Any, profile: str | None, name: str | None, timeout_s: float, **kwargs: Any) -> None:
+            flags = {flag: kwargs.pop(flag) for flag in ("url", "token", "token_file")}
+            settings = resolve(os.environ, profile, flags | {"agent": name})
+            known = settings.agent if visits or settings.source("agent") in ITS_OWN_NAME else None
+            door = Door(settings.url, settings.token, known or default_as(), timeout_s, settings)
+            try:
+                command(*args, door=door, **kwargs)
+            except RelayError as exc:
+                say_where_from(exc, settings)
+                raise
 
         return with_door
 
     return with_options
 
 
+def say_where_from(exc: RelayError, settings: Settings) -> None:
+    """Adds to the error of a relay that was not reached where its address came from; to others nothing."""
+    if exc.code == "unreachable":
+        source = settings.source("url")
+        exc.add_note(f"this one is {WHERE.get(source) or f'from {source}'}")
+
+
+WHERE: Final = {DEFAULT: "the default", COMMAND_LINE: "from the command line"}
+ITS_OWN_NAME: Final = (COMMAND_LINE, "env RELAY_AS")
+"""Where a name comes from that is meant for a command, not for the agent in whose environment it runs."""
+
 client_options = door_options(
     default_as=lambda: default_name("cli-"),
-    as_help="Who you are; an agent of that name is not disturbed.  [env: RELAY_AS; default: cli-USER@HOST]",
+    as_help="Who you are; an agent of that name is not disturbed.  "
+    "[env: RELAY_AS, RELAY_AGENT_ID; default: cli-USER@HOST]",
     timeout_s=COMMAND_TIMEOUT_S,
     timeout_most_s=float("inf"),
     timeout_help="Give up after this long without an answer: 10, 10s, 2m.",

@@ -1,14 +1,6 @@
 """The one place where exceptions become exit codes and one clear line on stderr. Never a traceback.
 
-    0    ok                                       5    ask: a ring of agents that wait for each other (deadlock)
-    1    failed: the relay refused it             69   the relay can't be reached, or did not answer in time
-    2    usage: the command line is wrong         77   the relay does not allow it
-    3    not yet: what was waited for             130  Ctrl-C
-         is not there, and may still come
-    4    never: it will not come
-
-3 and 4 are of `ask` (the reply), of `submit --wait` (the result; 4: the task ended without being done) and, 3 only, of
-`claim` without an id (work that is ready).
+EXIT_CODES below is the table of all codes; `relay --help` shows it in short and docs/cli.md in full.
 
 A reader that goes away (`relay agents | head`) is no failure: it got what it wanted.
 A command that knows more about its own failure adds it with `add_note`. RELAY_DEBUG=1 lets an exception that means
@@ -35,13 +27,36 @@ REFUSED: Final = 4
 DEADLOCK: Final = 5
 UNREACHABLE: Final = 69
 NOT_ALLOWED: Final = 77
+TIMED_OUT: Final = 124
 INTERRUPTED: Final = 128 + signal.SIGINT
+SKEW_LOGGER: Final = "relay_client.skew"
+"""Where the client warns of a relay of another release; by name, for its module is not needed for `--version`."""
+
+EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
+    OK: ("ok", "It is done."),
+    FAILED: ("failed", "The relay refused it, or a check found something; the line on stderr says what."),
+    USAGE: ("usage", "The command line or a setting is wrong. Nothing was sent."),
+    OVERDUE: ("nothing yet", "`claim` without an id: no work is ready now; some may still come."),
+    REFUSED: ("never", "`ask`: no reply will come. `submit --wait`: the task ended without being done."),
+    DEADLOCK: ("deadlock", "`ask`: a ring of agents that wait for each other."),
+    UNREACHABLE: ("no relay there", "No relay can be reached, or the connection to it was lost."),
+    NOT_ALLOWED: ("not allowed", "The relay does not allow it: the token, its scopes, or whose it is."),
+    TIMED_OUT: ("out of time", "The time that was given is over: no answer, no reply, no result."),
+    INTERRUPTED: ("Ctrl-C", "It was ended from outside."),
+}
+"""Every exit code of the commands: in a word, and in a sentence."""
 
 
 class NotYet(click.ClickException):
     """What a command waited for is not there, and may still come."""
 
     exit_code = OVERDUE
+
+
+class TimeRanOut(click.ClickException):
+    """The time that a command was given is over, and what it waited for is not there."""
+
+    exit_code = TIMED_OUT
 
 
 class Never(click.ClickException):
@@ -57,10 +72,21 @@ def invoke(command: click.Command, program: str, arguments: list[str] | None) ->
     """
 
     def run() -> None:
+        _complete(command, program)
         with command.make_context(program, sys.argv[1:] if arguments is None else arguments) as context:
             command.invoke(context)
 
     return guard(program, run)
+
+
+def _complete(command: click.Command, program: str) -> None:
+    """What the script of `relay completion` asks for: it calls the program with a word in its environment."""
+    variable = f"_{program.replace('-', '_').upper()}_COMPLETE"
+    instruction = os.environ.get(variable)
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        raise click.exceptions.Exit(shell_complete(command, {}, program, variable, instruction))
 
 
 def guard(program: str, run: Callable[[], object]) -> int:
@@ -69,6 +95,8 @@ def guard(program: str, run: Callable[[], object]) -> int:
     _print_anything(sys.stdout)
     _print_anything(sys.stderr)
     logging.getLogger("relay_client").addHandler(logging.NullHandler())  # what matters of it is raised, or is news.py's
+    warnings = _Warnings(program)
+    logging.getLogger(SKEW_LOGGER).addHandler(warnings)
     try:
         run()
         sys.stdout.flush()
@@ -80,7 +108,24 @@ def guard(program: str, run: Callable[[], object]) -> int:
         return report(program, exc)
     except KeyboardInterrupt as exc:
         return report(program, exc)
+    finally:
+        logging.getLogger(SKEW_LOGGER).removeHandler(warnings)
     return OK
+
+
+class _Warnings(logging.Handler):
+    """Says on stderr, once each, what is no failure and still to be known: that the relay is of another release."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__()
+        self._program = program
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = escape(record.getMessage())
+        if text not in self._said:
+            self._said.add(text)
+            print(f"{self._program}: warning: {text}", file=sys.stderr, flush=True)
 
 
 def _reader_gone() -> int:
@@ -121,27 +166,51 @@ def explain(exc: BaseException) -> tuple[int, str]:
     if isinstance(exc, (KeyboardInterrupt, click.Abort)):
         return INTERRUPTED, ""
     if isinstance(exc, click.UsageError):
-        see = f" (see: {exc.ctx.command_path} --help)" if exc.ctx else ""
-        return USAGE, f"{_sentence(exc.format_message())}{see}"
+        return USAGE, f"{_which(exc) or _sentence(exc.format_message())}{_usage(exc.ctx)}"
     if isinstance(exc, click.ClickException):
         return exc.exit_code, escape(exc.format_message())
     return _explain_relay(exc)
 
 
+def _which(exc: click.UsageError) -> str | None:
+    """Of a group of commands that was called without any of them: which there are. click would say its whole help."""
+    group = exc.ctx.command if exc.ctx is not None else None
+    if type(exc).__name__ != "NoArgsIsHelpError" or exc.ctx is None or not isinstance(group, click.Group):
+        return None
+    return f"say which: {exc.ctx.command_path} {'|'.join(group.list_commands(exc.ctx))}"
+
+
+def _usage(context: click.Context | None) -> str:
+    """What the command line looks like when it is right, and where more stands."""
+    if context is None:
+        return ""
+    see = f" (see: {context.command_path} --help)"
+    if isinstance(context.command, click.Group):  # an unknown command: of its usage there is nothing to say
+        return see
+    return f"; usage: {' '.join([context.command_path, *context.command.collect_usage_pieces(context)])}{see}"
+
+
 def _explain_relay(exc: BaseException) -> tuple[int, str]:
     from relay_client import Disconnected, ReplyOverdue, ReplyRefused, Unreachable  # here: `--version` needs none of it
+    from relay_client.profiles import SettingsError
     from relay_proto.errors import Deadlock, Forbidden, RelayError, Unauthorized
 
-    if isinstance(exc, ReplyOverdue):  # a TimeoutError, too; without an id it is the relay that did not answer
-        return UNREACHABLE if exc.ask is None else OVERDUE, escape(exc.message)
+    if isinstance(exc, SettingsError):
+        return USAGE, escape(exc.message)
+    if isinstance(exc, ReplyOverdue):
+        return TIMED_OUT, escape(exc.message)
     if isinstance(exc, (ReplyRefused, Deadlock)):
         return REFUSED if isinstance(exc, ReplyRefused) else DEADLOCK, escape(exc.message)
     if isinstance(exc, (Unreachable, Disconnected)):
         return UNREACHABLE, escape(str(exc))
     if isinstance(exc, TimeoutError):
-        return UNREACHABLE, escape(str(exc) or "the relay did not answer in time")
+        return TIMED_OUT, escape(str(exc) or "the relay did not answer in time")
     if isinstance(exc, (Unauthorized, Forbidden)):
-        hint = "; a token goes in --token or RELAY_TOKEN" if isinstance(exc, Unauthorized) else ""
+        hint = (
+            "; a token goes into --token, RELAY_TOKEN, RELAY_TOKEN_FILE or a profile"
+            if isinstance(exc, Unauthorized)
+            else ""
+        )
         if isinstance(exc.detail.get("speaks_for"), str):
             hint = f"; --as {exc.detail['speaks_for']} says that it is you"
         return NOT_ALLOWED, escape(f"{exc.message} ({exc.code}){hint}")

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from .door import Door, ask, client_options, run
 from .escape import escape
 from .fences import FENCE_ENV, MESSAGE_ENV, read_claim
-from .output import json_option, put
+from .output import Form, output_options, put
 from .records import json_line
 from .task_text import holding_text
 from .values import FENCE, MESSAGE_ID
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     help="Read MESSAGE and FENCE from this file, as relay claim --file wrote it.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Say who holds it, and for how long.")
-@json_option
+@output_options
 @client_options
 def guard(
     message: int | None,
     fence: int | None,
     path: Path | None,
     verbose: bool,
-    as_json: bool,
+    form: Form,
     door: Door,
 ) -> None:
     """Exit 0 only while FENCE is the current fence of MESSAGE, and someone holds it under that fence.
@@ -62,7 +62,7 @@ def guard(
     elif message is None or fence is None or len(sources) > 1:  # one's fence says nothing about another message
         raise click.UsageError("give MESSAGE and FENCE, or --file PATH")
     holding = run(check(door, message, fence))
-    if as_json:
+    if form.is_json:
         record = {"message": message, "fence": fence, "holder": holding.holder, "state": holding.state}
         put([json_line(record if holding.lease_s is None else record | {"lease_s": holding.lease_s})])
     elif verbose:

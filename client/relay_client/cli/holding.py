@@ -16,7 +16,7 @@ from .door import Door, client_options, run
 from .envelope import TIME_HELP, typed
 from .escape import escape
 from .fences import fence_option, say
-from .output import json_option, now, put
+from .output import Form, now, output_options, put
 from .records import json_line
 from .render import share_text, when
 from .spans import span_text
@@ -38,14 +38,14 @@ lease_option = click.option(
 
 def holder_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds --fence, --json and the options of the door."""
-    return fence_option(json_option(client_options(command)))
+    return fence_option(output_options(client_options(command)))
 
 
 @click.command(short_help="Say that a task you hold is done, with its result.")
 @id_argument
 @click.argument("result", metavar="[RESULT]", required=False)
 @holder_options
-def done(identifier: int, result: str | None, fence: int | None, as_json: bool, door: Door) -> None:
+def done(identifier: int, result: str | None, fence: int | None, form: Form, door: Door) -> None:
     """Task ID is done. RESULT, at most 64 KiB, is kept with it; - is read from stdin."""
     outcome = None if result is None else typed("result", result, limits.RESULT_BYTES_MAX)
 
@@ -53,7 +53,7 @@ def done(identifier: int, result: str | None, fence: int | None, as_json: bool, 
         await agent.complete(identifier, known, outcome)
 
     known, _ = run(say(door, identifier, fence, word))
-    _tell(as_json, f"#{identifier} is done", message=identifier, fence=known, state="done")
+    _tell(form, f"#{identifier} is done", message=identifier, fence=known, state="done")
 
 
 @click.command(short_help="Say that a task you hold failed.")
@@ -61,7 +61,7 @@ def done(identifier: int, result: str | None, fence: int | None, as_json: bool, 
 @click.argument("reason", metavar="[REASON]", default="")
 @click.option("--no-retry", is_flag=True, help="For good: nobody is to try it again.")
 @holder_options
-def fail(identifier: int, reason: str, no_retry: bool, fence: int | None, as_json: bool, door: Door) -> None:
+def fail(identifier: int, reason: str, no_retry: bool, fence: int | None, form: Form, door: Door) -> None:
     """Task ID failed, for REASON. It is tried again after a pause; when its attempts are used up it is buried."""
 
     async def word(agent: "Agent", known: int) -> Task:
@@ -72,21 +72,21 @@ def fail(identifier: int, reason: str, no_retry: bool, fence: int | None, as_jso
     words = (
         f"#{identifier} failed (attempt {task.attempts} of {task.attempts_max}): it is {state_text(task, now=now())}"
     )
-    _tell(as_json, words, message=identifier, fence=known, state=task.state, attempts=task.attempts,
+    _tell(form, words, message=identifier, fence=known, state=task.state, attempts=task.attempts,
           attempts_max=task.attempts_max, ready_at=task.ready_at)  # fmt: skip
 
 
 @click.command(short_help="Give a task you hold back, unfinished.")
 @id_argument
 @holder_options
-def release(identifier: int, fence: int | None, as_json: bool, door: Door) -> None:
+def release(identifier: int, fence: int | None, form: Form, door: Door) -> None:
     """Give task ID back unfinished, for someone else. It burns no attempt."""
 
     async def word(agent: "Agent", known: int) -> None:
         await agent.release(identifier, known)
 
     known, _ = run(say(door, identifier, fence, word))
-    _tell(as_json, f"#{identifier} is given back", message=identifier, fence=known, state="ready")
+    _tell(form, f"#{identifier} is given back", message=identifier, fence=known, state="ready")
 
 
 @click.command(short_help="Say how far a task you hold has come.")
@@ -94,9 +94,7 @@ def release(identifier: int, fence: int | None, as_json: bool, door: Door) -> No
 @click.argument("share", metavar="[SHARE]", required=False)
 @click.argument("note", metavar="[NOTE]", required=False)
 @holder_options
-def progress(
-    identifier: int, share: str | None, note: str | None, fence: int | None, as_json: bool, door: Door
-) -> None:
+def progress(identifier: int, share: str | None, note: str | None, fence: int | None, form: Form, door: Door) -> None:
     """Say how far task ID has come: SHARE is 0 to 1, or 40%; NOTE is a line about it. It renews the lease, too.
 
     \b
@@ -118,7 +116,7 @@ def progress(
 
     known, lease_s = run(say(door, identifier, fence, word))
     words = " ".join(("working", *filter(None, (share_text(part), escape(note or "")))))
-    _tell(as_json, f"#{identifier} is {words}; {span_text(lease_s)} of lease", message=identifier, fence=known,
+    _tell(form, f"#{identifier} is {words}; {span_text(lease_s)} of lease", message=identifier, fence=known,
           state="working", lease_s=lease_s)  # fmt: skip
 
 
@@ -126,14 +124,14 @@ def progress(
 @id_argument
 @lease_option
 @holder_options
-def renew(identifier: int, lease_s: float | None, fence: int | None, as_json: bool, door: Door) -> None:
+def renew(identifier: int, lease_s: float | None, fence: int | None, form: Form, door: Door) -> None:
     """One more full lease on task ID, from now on. Not needed while your own session lives: that renews by itself."""
 
     async def word(agent: "Agent", known: int) -> float:
         return await agent.renew(identifier, known, lease_s)
 
     known, left_s = run(say(door, identifier, fence, word))
-    _tell(as_json, f"#{identifier} is yours for {span_text(left_s)}", message=identifier, fence=known, lease_s=left_s)
+    _tell(form, f"#{identifier} is yours for {span_text(left_s)}", message=identifier, fence=known, lease_s=left_s)
 
 
 @click.command(
@@ -166,7 +164,7 @@ def renew(identifier: int, lease_s: float | None, fence: int | None, as_json: bo
 )
 @holder_options
 def park(
-    identifier: int, needs: Needs, depends_on: tuple[int, ...], fence: int | None, as_json: bool, door: Door,
+    identifier: int, needs: Needs, depends_on: tuple[int, ...], fence: int | None, form: Form, door: Door,
     **more: Any,
 ) -> None:  # fmt: skip
     if (needs == "dependency") != bool(depends_on):
@@ -176,7 +174,7 @@ def park(
         return await agent.park(identifier, known, needs, depends_on=list(depends_on) or None, **more)
 
     known, until_at = run(say(door, identifier, fence, word))
-    _tell(as_json, f"#{identifier} is parked, needs {needs}, until {when(until_at, now())}", message=identifier,
+    _tell(form, f"#{identifier} is parked, needs {needs}, until {when(until_at, now())}", message=identifier,
           fence=known, state="parked", needs=needs, park_until_at=until_at)  # fmt: skip
 
 
@@ -184,17 +182,17 @@ def park(
 @id_argument
 @lease_option
 @holder_options
-def resume(identifier: int, lease_s: float | None, fence: int | None, as_json: bool, door: Door) -> None:
+def resume(identifier: int, lease_s: float | None, fence: int | None, form: Form, door: Door) -> None:
     """Go on with parked task ID: what it needed is there. A full lease runs from now on."""
 
     async def word(agent: "Agent", known: int) -> float:
         return await agent.resume(identifier, known, lease_s)
 
     known, left_s = run(say(door, identifier, fence, word))
-    _tell(as_json, f"#{identifier} goes on; {span_text(left_s)} of lease", message=identifier, fence=known,
+    _tell(form, f"#{identifier} goes on; {span_text(left_s)} of lease", message=identifier, fence=known,
           state="working", lease_s=left_s)  # fmt: skip
 
 
-def _tell(as_json: bool, words: str, **record: Any) -> None:
+def _tell(form: Form, words: str, **record: Any) -> None:
     """The line for a person, or what of the record is known for a program."""
-    put([json_line({name: value for name, value in record.items() if value is not None}) if as_json else words])
+    put([json_line({name: value for name, value in record.items() if value is not None}) if form.is_json else words])

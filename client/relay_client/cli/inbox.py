@@ -7,9 +7,9 @@ import click
 from relay_proto.frames import StoredMessage
 
 from .door import Door, ask, check_agent, client_options, run
-from .output import json_option, now, put, width
+from .output import Form, now, output_options, put, put_records, width
 from .pages import after_option, limit_option, read_pages, tell_more
-from .records import json_line, struct_record
+from .records import struct_record
 from .render import message_line
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 @limit_option
 @after_option
 @click.option("--channel", metavar="NAME", help="Only messages of this channel.")
-@json_option
+@output_options
 @client_options
 def inbox(
-    agent: str, everything: bool, limit: int, after: int | None, channel: str | None, as_json: bool, door: Door
+    agent: str, everything: bool, limit: int, after: int | None, channel: str | None, form: Form, door: Door
 ) -> None:
     """Show what AGENT has not dealt with yet, oldest first. Nothing is acked or marked."""
 
@@ -33,8 +33,8 @@ def inbox(
         return await read_inbox(asker, agent, limit=limit, after=after, channel=channel, unread=not everything)
 
     items, more = run(ask(door, action))
-    if as_json:
-        put(json_line(struct_record(item)) for item in items)
+    if form.is_json:
+        put_records(form, map(struct_record, items))
     else:
         moment, columns = now(), width()
         put(message_line(item, now=moment, width=columns, stage=f"{item.stage or '-':<8}") for item in items)

@@ -7,7 +7,7 @@ import click
 from relay_proto.frames import StoredMessage
 
 from .door import Door, ask, client_options, run
-from .output import json_option, now, put, width
+from .output import Form, now, output_options, put, width
 from .records import json_line, struct_record
 from .render import message_page
 from .values import MESSAGE_ID
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show one message, how far it came and its work.")
 @click.argument("identifier", metavar="ID", type=MESSAGE_ID)
-@json_option
+@output_options
 @client_options
-def message(identifier: int, as_json: bool, door: Door) -> None:
+def message(identifier: int, form: Form, door: Door) -> None:
     """Show message ID: envelope, body, its work when it is claimable, and how far it came at each recipient.
 
     \b
@@ -38,4 +38,4 @@ def message(identifier: int, as_json: bool, door: Door) -> None:
         return await agent.message(identifier)
 
     item = run(ask(door, action))
-    put([json_line(struct_record(item))] if as_json else message_page(item, now=now(), width=width()))
+    put([json_line(struct_record(item))] if form.is_json else message_page(item, now=now(), width=width()))

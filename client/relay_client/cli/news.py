@@ -12,6 +12,7 @@ from relay_proto.frames import Event
 
 from .escape import escape
 from .events import event_lines, is_about_work
+from .failure import SKEW_LOGGER
 from .output import now
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def connection_news(agent: "Agent", say: Callable[[str], None]) -> Iterator[None
 
 @asynccontextmanager
 async def work_news(agent: "Agent", say: Callable[[str], None]) -> AsyncIterator[None]:
-    """While the block runs, `say` gets a line for each event about work: who claimed it, that a claim was lost."""
+    """While the block runs, `say` gets a line for each event about work and about pairs: who claimed it, that a claim
+    was lost; who wants to talk, who hung up."""
 
     async def hear(events: "Events") -> None:
         try:
@@ -45,7 +47,7 @@ async def work_news(agent: "Agent", say: Callable[[str], None]) -> AsyncIterator
             return  # the session ended: whoever reads its messages in the block hears of it
 
     def tell(event: Event) -> None:
-        if is_about_work(event):
+        if is_about_work(event) or event.pair is not None:
             for line in event_lines(event, agent.name, now=now()):
                 say(line)
 
@@ -69,6 +71,8 @@ class _News(logging.Handler):
         self._was_connected = agent.connected
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == SKEW_LOGGER:
+            return  # failure.py says it, once
         is_connected = self._agent.connected
         if is_connected != self._was_connected:
             self._was_connected = is_connected

@@ -8,8 +8,8 @@ import click
 from relay_proto.frames import OwedReply
 
 from .door import Door, ask, check_agent, client_options, run
-from .output import json_option, now, put, width
-from .records import json_line, struct_record
+from .output import Form, now, output_options, put, put_records, width
+from .records import struct_record
 from .render import owed_table
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ EACH_WAY_MAX: Final = 100
 
 @click.command(short_help="Show the replies that an agent owes and is owed.")
 @click.argument("agent_id", metavar="[NAME]", required=False, callback=check_agent)
-@json_option
+@output_options
 @client_options
-def owed(agent_id: str | None, as_json: bool, door: Door) -> None:
+def owed(agent_id: str | None, form: Form, door: Door) -> None:
     """Show the replies that agent NAME owes and those that it is owed, each oldest first.
 
     Without NAME: those of who you are (--as). A reply is owed for each message that was sent as an ask (relay ask,
@@ -35,8 +35,8 @@ def owed(agent_id: str | None, as_json: bool, door: Door) -> None:
         return await agent.owed(who)
 
     items = run(ask(door, action))
-    if as_json:
-        put(json_line(struct_record(item)) for item in items)
+    if form.is_json:
+        put_records(form, map(struct_record, items))
     elif items:
         put(owed_table(items, now=now(), width=width()))
     else:

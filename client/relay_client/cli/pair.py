@@ -15,7 +15,7 @@ from . import failure
 from .door import Door, ask, check_agent, client_options, run
 from .envelope import TIME_HELP, key_option, typed
 from .escape import escape
-from .output import json_option, now, put, width
+from .output import Form, now, output_options, put, put_records, width
 from .pages import after_option, limit_option, read_pages, tell_more
 from .records import json_line, receipt_record, struct_record
 from .render import table, when
@@ -72,10 +72,10 @@ def pair() -> None:
     help="Wait for the answer, at most so long.",
 )
 @key_option
-@json_option
+@output_options
 @client_options
 def open_pair(
-    to: str, objective: str | None, hold: bool, wait_s: float | None, key: str | None, as_json: bool, door: Door
+    to: str, objective: str | None, hold: bool, wait_s: float | None, key: str | None, form: Form, door: Door
 ) -> None:
     said = key or uuid.uuid4().hex
 
@@ -88,7 +88,7 @@ def open_pair(
         record = run(_answer(door, record, wait_s))
     if record.state in ("rejected", "ended"):
         raise failure.Never(_line(record))
-    _tell(as_json, record)
+    _tell(form, record)
 
 
 async def _answer(door: Door, record: PairRecord, wait_s: float) -> PairRecord:
@@ -112,31 +112,31 @@ async def _answer(door: Door, record: PairRecord, wait_s: float) -> PairRecord:
 
 @pair.command(short_help="Take part in a pair that you were invited to.")
 @id_argument
-@json_option
+@output_options
 @client_options
-def accept(identifier: int, as_json: bool, door: Door) -> None:
+def accept(identifier: int, form: Form, door: Door) -> None:
     """Take part in pair ID: who you are (--as) was invited."""
-    _change(door, as_json, identifier, lambda found: found.accept())
+    _change(door, form, identifier, lambda found: found.accept())
 
 
 @pair.command(short_help="Decline an invitation into a pair.")
 @id_argument
 @reason_argument
-@json_option
+@output_options
 @client_options
-def reject(identifier: int, reason: str | None, as_json: bool, door: Door) -> None:
+def reject(identifier: int, reason: str | None, form: Form, door: Door) -> None:
     """Decline the invitation into pair ID, for REASON."""
-    _change(door, as_json, identifier, lambda found: found.reject(reason))
+    _change(door, form, identifier, lambda found: found.reject(reason))
 
 
 @pair.command(short_help="End a pair, or take an invitation back.")
 @id_argument
 @reason_argument
-@json_option
+@output_options
 @client_options
-def hangup(identifier: int, reason: str | None, as_json: bool, door: Door) -> None:
+def hangup(identifier: int, reason: str | None, form: Form, door: Door) -> None:
     """End pair ID for both, for REASON; an invitation is taken back or declined."""
-    _change(door, as_json, identifier, lambda found: found.hang_up(reason))
+    _change(door, form, identifier, lambda found: found.hang_up(reason))
 
 
 @pair.command(short_help="Say something to the other one of a pair.")
@@ -145,7 +145,7 @@ def hangup(identifier: int, reason: str | None, as_json: bool, door: Door) -> No
 @click.option("--subject", metavar="TEXT", help="What it is about, in a line.")
 @click.option("--reply-to", type=MESSAGE_ID, metavar="ID", help="The message of the pair that this answers.")
 @key_option
-@json_option
+@output_options
 @client_options
 def send(
     identifier: int,
@@ -153,7 +153,7 @@ def send(
     subject: str | None,
     reply_to: int | None,
     key: str | None,
-    as_json: bool,
+    form: Form,
     door: Door,
 ) -> None:
     """Say BODY (- is read from stdin) to the other one of pair ID, which is active."""
@@ -166,7 +166,13 @@ def send(
     found, receipt = run(ask(door, action))
     again = " (this key was used before: nothing new was sent)" if receipt.duplicate and key is not None else ""
     there = "online" if receipt.online else "offline"
-    put([json_line(receipt_record(receipt)) if as_json else f"#{receipt.message} → {found.partner}: {there}{again}"])
+    put(
+        [
+            json_line(receipt_record(receipt))
+            if form.is_json
+            else f"#{receipt.message} → {found.partner}: {there}{again}"
+        ]
+    )
 
 
 @pair.command("list", short_help="Show pairs, oldest first.")
@@ -174,10 +180,10 @@ def send(
 @click.option("--state", type=click.Choice(get_args(PairState)), help="Only pairs that stand so.")
 @limit_option
 @after_option
-@json_option
+@output_options
 @client_options
 def list_pairs(
-    agent_id: str | None, state: PairState | None, limit: int, after: int | None, as_json: bool, door: Door
+    agent_id: str | None, state: PairState | None, limit: int, after: int | None, form: Form, door: Door
 ) -> None:
     """Show pairs, oldest first: those of agent NAME, or all."""
 
@@ -188,8 +194,8 @@ def list_pairs(
         return await read_pages(fetch, limit, after)
 
     items, more = run(ask(door, action))
-    if as_json:
-        put(json_line(struct_record(item.record)) for item in items)
+    if form.is_json:
+        put_records(form, (struct_record(item.record) for item in items))
     elif items:
         put(pairs_table([item.record for item in items], now=now(), width=width()))
     else:
@@ -210,17 +216,17 @@ def pairs_table(items: list[PairRecord], *, now: datetime, width: int | None = N
     return table(headings, rows, width)
 
 
-def _change(door: Door, as_json: bool, identifier: int, word: "Callable[[Pair], Awaitable[None]]") -> None:
+def _change(door: Door, form: Form, identifier: int, word: "Callable[[Pair], Awaitable[None]]") -> None:
     async def action(agent: "Agent") -> PairRecord:
         found = await agent.pair(identifier)
         await word(found)
         return found.record
 
-    _tell(as_json, run(ask(door, action)))
+    _tell(form, run(ask(door, action)))
 
 
-def _tell(as_json: bool, record: PairRecord) -> None:
-    put([json_line(struct_record(record)) if as_json else _line(record)])
+def _tell(form: Form, record: PairRecord) -> None:
+    put([json_line(struct_record(record)) if form.is_json else _line(record)])
 
 
 def _line(record: PairRecord) -> str:

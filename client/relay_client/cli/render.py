@@ -66,33 +66,33 @@ def message_line(message: Shown, *, now: datetime, width: int | None = None, sta
     if message.subject:
         text = f"{message.subject}: {text}"
     badges = [f"[{message.channel}]"] if message.channel else []
-    if marks := _marks(message, now):
-        badges.append(f"({', '.join(marks)})")
+    if said := marks(message, now):
+        badges.append(f"({', '.join(said)})")
     parts.append(escape(" ".join([*badges, text])))
     line = GAP.join(parts)
     return line if width is None else cut(line, width)
 
 
-def _marks(message: Shown, now: datetime) -> list[str]:
+def marks(message: Shown, now: datetime) -> list[str]:
     """What is special about a message: what to do about it, by when."""
-    marks = ["work"] if message.claimable else []
+    said = ["work"] if message.claimable else []
     if message.severity is not None:
-        marks.append(message.severity)
+        said.append(message.severity)
     if message.reply_to is not None:
-        marks.append(f"re #{message.reply_to}")
+        said.append(f"re #{message.reply_to}")
     if message.reply_by_at is not None:
-        marks.append(f"reply by {clock(message.reply_by_at, now)}")
+        said.append(f"reply by {clock(message.reply_by_at, now)}")
     if message.priority is not None:
-        marks.append(f"priority {message.priority}")
+        said.append(f"priority {message.priority}")
     if message.payload is not None:
-        marks.append("payload")
+        said.append("payload")
     if message.supersedes is not None:
-        marks.append(f"replaces #{message.supersedes}")
+        said.append(f"replaces #{message.supersedes}")
     if isinstance(message, StoredMessage) and message.due_at is not None:
-        marks.append(f"due {clock(message.due_at, now)}")
+        said.append(f"due {clock(message.due_at, now)}")
     if message.expires_at is not None:
-        marks.append(f"until {clock(message.expires_at, now)}")
-    return marks
+        said.append(f"until {clock(message.expires_at, now)}")
+    return said
 
 
 def body_text(body: str | bytes | None) -> str:

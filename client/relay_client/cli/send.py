@@ -10,7 +10,7 @@ from relay_proto import limits
 
 from .door import Door, ask, client_options, run
 from .envelope import TARGET_HELP, TIME_HELP, delay_option, envelope_options, key_option, supersedes_option
-from .output import json_option, put
+from .output import Form, output_options, put
 from .records import json_line, receipt_record
 from .render import receipt_lines
 from .values import span
@@ -51,12 +51,12 @@ class Letter:
     help="A reply is owed within this: see `relay owed`. To wait for the reply use `relay ask`.",
 )
 @key_option
-@json_option
+@output_options
 @client_options
-def send(to: str, body: str | bytes, door: Door, as_json: bool, key: str | None, **fields: Any) -> None:
+def send(to: str, body: str | bytes, door: Door, form: Form, key: str | None, **fields: Any) -> None:
     letter = Letter(to, body, key or uuid.uuid4().hex, fields)
     receipt = run(deliver(door, letter))
-    if as_json:
+    if form.is_json:
         put([json_line(receipt_record(receipt))])
     else:
         put(receipt_lines(to, receipt, delay_s=fields["delay_s"], own_key=key is not None))

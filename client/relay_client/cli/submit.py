@@ -13,7 +13,7 @@ from . import failure
 from .door import Door, ask, client_options, run
 from .envelope import TARGET_HELP, TIME_HELP, task_options
 from .escape import escape
-from .output import json_option, put
+from .output import Form, output_options, put
 from .records import json_line, struct_record, submitted_record
 from .render import body_text
 from .spans import span_text
@@ -50,8 +50,8 @@ class Job:
 
     \b
     Exit codes with --wait: 0 it is done, and its result is printed
-                            3 it is not over in time (it goes on)
                             4 it ended otherwise: failed, buried, canceled, superseded
+                            124 it is not over in time (it goes on)
                             others as for every command: see relay --help""",
 )
 @task_options
@@ -81,14 +81,14 @@ class Job:
     metavar="[TIME]",
     help="Wait until it is over, at most so long, and print its result. At the end of the line it needs no TIME.",
 )
-@json_option
+@output_options
 @client_options
 def submit(
     to: str,
     title: str,
     body: str | bytes,
     door: Door,
-    as_json: bool,
+    form: Form,
     wait_s: float | None,
     key: str | None,
     depends_on: tuple[int, ...],
@@ -99,11 +99,11 @@ def submit(
     submitted = run(hand_in(door, job))
     lines = submitted_lines(to, submitted, delay_s=fields["delay_s"], own_key=key is not None)
     if wait_s is None:
-        put([json_line(submitted_record(submitted))] if as_json else lines)
+        put([json_line(submitted_record(submitted))] if form.is_json else lines)
         return
     click.echo("\n".join(lines), err=True)  # stdout is for the result
     task = run(outcome(door, submitted.message, wait_s))
-    if as_json:
+    if form.is_json:
         put([json_line(struct_record(task))])
     elif task.state == "done" and task.result is not None:
         put([escape(body_text(task.result), keep="\n\t")])
@@ -131,7 +131,7 @@ async def hand_in(door: Door, job: Job) -> "Submitted":
 
 
 async def outcome(door: Door, message: int, wait_s: float) -> Task:
-    """The task when it is over, however it ended; waits for it over restarts of the relay. Raises NotYet."""
+    """The task when it is over, however it ended; waits for it over restarts of the relay. Raises TimeRanOut."""
     import relay_client
     from relay_client.errors import TaskNotDone
 
@@ -144,7 +144,7 @@ async def outcome(door: Door, message: int, wait_s: float) -> Task:
         except TaskNotDone:
             pass  # the task itself says how it ended
         except TimeoutError:
-            raise failure.NotYet(
+            raise failure.TimeRanOut(
                 f"task {message} is not over within {span_text(wait_s)}; it goes on, relay task {message} shows it"
             ) from None
         return await agent.task(message)

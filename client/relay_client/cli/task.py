@@ -7,7 +7,7 @@ import click
 from relay_proto.frames import Task
 
 from .door import Door, ask, client_options, run
-from .output import json_option, now, put, width
+from .output import Form, now, output_options, put, width
 from .records import json_line, struct_record
 from .task_text import task_page
 from .values import MESSAGE_ID
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show one task: its state, result and history.")
 @click.argument("identifier", metavar="ID", type=MESSAGE_ID)
-@json_option
+@output_options
 @client_options
-def task(identifier: int, as_json: bool, door: Door) -> None:
+def task(identifier: int, form: Form, door: Door) -> None:
     """Show task ID: what it is, who has it, how far it came, what it waits for, its result, and its history.
 
     For what it waits for in plain words: relay why task ID. For its deliveries: relay message ID.
@@ -30,4 +30,4 @@ def task(identifier: int, as_json: bool, door: Door) -> None:
         return await agent.task(identifier)
 
     item = run(ask(door, action))
-    put([json_line(struct_record(item))] if as_json else task_page(item, now=now(), width=width()))
+    put([json_line(struct_record(item))] if form.is_json else task_page(item, now=now(), width=width()))

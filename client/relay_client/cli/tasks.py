@@ -7,9 +7,9 @@ import click
 from relay_proto.frames import Severity, State, Task
 
 from .door import Door, ask, check_agent, check_target, client_options, run
-from .output import json_option, now, put, width
+from .output import Form, now, output_options, put, put_records, width
 from .pages import after_option, limit_option, read_pages, tell_more
-from .records import json_line, struct_record
+from .records import struct_record
 from .task_text import HELD, STATES, counts_text, tasks_table
 from .values import Parsed
 
@@ -56,14 +56,14 @@ def parse_states(text: str) -> tuple[str, ...]:
 @click.option("--newest", is_flag=True, help="The newest first; --after then goes towards the oldest.")
 @limit_option
 @after_option
-@json_option
+@output_options
 @client_options
 def tasks(
     states: tuple[tuple[State, ...], ...],
     limit: int,
     after: int | None,
     newest: bool,
-    as_json: bool,
+    form: Form,
     door: Door,
     **filters: Any,
 ) -> None:
@@ -88,8 +88,8 @@ def tasks(
         return await read_pages(fetch, limit, after)
 
     items, more = run(ask(door, action))
-    if as_json:
-        put(json_line(struct_record(item)) for item in items)
+    if form.is_json:
+        put_records(form, map(struct_record, items))
     elif items:
         put([*tasks_table(items, now=now(), width=width()), f"in all: {counts_text(counts)}"])
     else:

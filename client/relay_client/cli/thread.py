@@ -7,9 +7,9 @@ import click
 from relay_proto.frames import StoredMessage
 
 from .door import Door, ask, client_options, run
-from .output import json_option, now, put, width
+from .output import Form, now, output_options, put, put_records, width
 from .pages import after_option, limit_option, read_pages, tell_more
-from .records import json_line, struct_record
+from .records import struct_record
 from .render import message_line
 from .values import MESSAGE_ID
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @click.argument("identifier", metavar="ID", type=MESSAGE_ID)
 @limit_option
 @after_option
-@json_option
+@output_options
 @client_options
-def thread(identifier: int, limit: int, after: int | None, as_json: bool, door: Door) -> None:
+def thread(identifier: int, limit: int, after: int | None, form: Form, door: Door) -> None:
     """Show the thread that message ID is part of, oldest first: its first message, the replies and what joined it.
 
     To write to everyone who takes part: relay send thread:ID BODY. To see one message in full: relay message ID.
@@ -33,8 +33,8 @@ def thread(identifier: int, limit: int, after: int | None, as_json: bool, door: 
         return await read_thread(agent, identifier, limit=limit, after=after)
 
     items, more = run(ask(door, action))
-    if as_json:
-        put(json_line(struct_record(item)) for item in items)
+    if form.is_json:
+        put_records(form, map(struct_record, items))
     else:
         moment, columns = now(), width()
         put(message_line(item, now=moment, width=columns) for item in items)

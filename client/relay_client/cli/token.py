@@ -11,7 +11,7 @@ from relay_proto.scopes import Scope
 
 from .door import Door, ask, check_agent, client_options, run
 from .escape import escape
-from .output import json_option, now, put, width
+from .output import Form, now, output_options, put, put_records, width
 from .records import json_line, struct_record
 from .render import ago, table, when
 from .values import Parsed, span
@@ -69,7 +69,7 @@ def token() -> None:
     help="It ends by itself after this long: 12h, 90d.  [default: never]",
 )
 @click.option("--note", metavar="TEXT", help="What it is for; relay token list shows it.")
-@json_option
+@output_options
 @client_options
 def create(
     agent: str | None,
@@ -78,7 +78,7 @@ def create(
     scopes: tuple[tuple[str, ...], ...],
     expires_s: float | None,
     note: str | None,
-    as_json: bool,
+    form: Form,
     door: Door,
 ) -> None:
     """Make a token and print it: on stdout stands the token alone, so that TOKEN=$(relay token create ...) holds it.
@@ -106,7 +106,7 @@ def create(
 
     # Not again when it was cut off: there would be two of them, and one that nobody knows of.
     made = run(ask(door, action, again=False))
-    if as_json:
+    if form.is_json:
         put([json_line({**struct_record(made.info), "token": made.token})])
     else:
         click.echo(f"token {made.info.number}, {_whose(made.info)}: {' '.join(made.info.scopes)}", err=True)
@@ -116,9 +116,9 @@ def create(
 
 @token.command("list", short_help="Show the tokens that were made.")
 @click.option("--all", "everything", is_flag=True, help="Also those that are over, for a month.")
-@json_option
+@output_options
 @client_options
-def list_tokens(everything: bool, as_json: bool, door: Door) -> None:
+def list_tokens(everything: bool, form: Form, door: Door) -> None:
     """Show the tokens that were made, oldest first: whose they are and what they may do. None is shown itself."""
 
     async def action(visit: "Agent") -> list[TokenInfo]:
@@ -132,8 +132,8 @@ def list_tokens(everything: bool, as_json: bool, door: Door) -> None:
             after = page.next
 
     items = [item for item in run(ask(door, action)) if everything or not item.is_over]
-    if as_json:
-        put(json_line(struct_record(item)) for item in items)
+    if form.is_json:
+        put_records(form, map(struct_record, items))
     elif items:
         put(tokens_table(items, now=now(), width=width()))
     else:
@@ -142,16 +142,17 @@ def list_tokens(everything: bool, as_json: bool, door: Door) -> None:
 
 @token.command(short_help="End a token, and every connection that came with it.")
 @click.argument("number", metavar="NUMBER", type=Parsed("number", parse_number))
-@json_option
+@output_options
 @client_options
-def revoke(number: int, as_json: bool, door: Door) -> None:
+def revoke(number: int, form: Form, door: Door) -> None:
     """End token NUMBER at once: who came with it is thrown out, and nobody comes in with it any more."""
 
     async def action(visit: "Agent") -> TokenInfo:
         return await visit.revoke_token(number)
 
     info = run(ask(door, action))
-    put([json_line(struct_record(info)) if as_json else escape(f"token {info.number}, {_whose(info)}: it is over")])
+    over = escape(f"token {info.number}, {_whose(info)}: it is over")
+    put([json_line(struct_record(info)) if form.is_json else over])
 
 
 def tokens_table(items: list[TokenInfo], *, now: datetime, width: int | None = None) -> list[str]:

@@ -9,7 +9,7 @@ from relay_proto.frames import Explanation
 
 from .door import Door, ask, check_agent, client_options, run
 from .escape import escape
-from .output import json_option, put
+from .output import Form, output_options, put
 from .records import json_line, struct_record
 from .values import parse_message_id
 
@@ -21,10 +21,10 @@ KINDS = ("agent", "message", "task")
 
 @click.command(short_help="Say what an agent, a message or a task waits for.")
 @click.argument("words", metavar="[agent|message|task] NAME_OR_ID", nargs=-1, required=True)
-@json_option
+@output_options
 @click.pass_context
 @client_options
-def why(ctx: click.Context, words: tuple[str, ...], as_json: bool, door: Door) -> None:
+def why(ctx: click.Context, words: tuple[str, ...], form: Form, door: Door) -> None:
     """Say what an agent or a message waits for, since when, and who could unblock it.
 
     A task is a message that was sent as claimable. Without a kind, a number is a message and anything else an agent.
@@ -47,7 +47,7 @@ def why(ctx: click.Context, words: tuple[str, ...], as_json: bool, door: Door) -
         return await agent.why(message=what)
 
     told = run(ask(door, action))
-    put([json_line(struct_record(told))] if as_json else map(escape, told.sentences))
+    put([json_line(struct_record(told))] if form.is_json else map(escape, told.sentences))
 
 
 def _subject(ctx: click.Context, words: tuple[str, ...]) -> tuple[str, str | int]:

@@ -19,7 +19,6 @@ from relay_proto import limits
 from relay_proto.errors import Unauthorized, Unavailable, UnknownAgent
 
 from . import polled, shapes
-from .errors import HttpError
 from .reading import when_gone
 from .said import ask, item, items
 
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 WAITS_MAX: Final = 4096
 """Requests that wait for mail at once; more are refused."""
 FULL_RETRY_S: Final = 5.0
-WORKS_MAX: Final = 32
-"""Pieces of work looked up at once: one page of work must not make the others wait."""
 
 Wanted = Callable[[wire.StoredMessage, int], bool]
 """Whether a message of an inbox is to be shown at a time (ms since 1970)."""
@@ -130,7 +127,7 @@ async def _look(call: "Call", frame: wire.Inbox, wanted: Wanted) -> tuple[list[s
         if len(chosen) > limit:
             del chosen[limit:]
             ok.next = chosen[-1].message
-        found = await _shown(call, chosen, now_ms)
+        found = [shapes.message(one, now_ms) for one in chosen]
         if wanted is _is_new:
             found = [made for made in found if not made.claimable or made.status == "open"]
         if found or ok.next is None:
@@ -138,26 +135,6 @@ async def _look(call: "Call", frame: wire.Inbox, wanted: Wanted) -> tuple[list[s
                 made.read_by = [frame.agent] if made.stage in ("surfaced", "done") and frame.agent else None
             return found, ok
         frame = msgspec.structs.replace(frame, after=ok.next, limit=limits.PAGE_MAX)
-
-
-async def _shown(call: "Call", chosen: list[wire.StoredMessage], now_ms: int) -> list[shapes.Message]:
-    """As they are shown: work with who has it."""
-    found = [shapes.message(one, now_ms) for one in chosen]
-    works = [made for made in found if made.claimable]
-    for start in range(0, len(works), WORKS_MAX):
-        await asyncio.gather(*(_add_claim(call, made) for made in works[start : start + WORKS_MAX]))
-    return found
-
-
-async def _add_claim(call: "Call", made: shapes.Message) -> None:
-    """Who has this piece of work: a page does not say. Raises HttpError, but for what is gone."""
-    try:
-        whole = await one_message(call, made.id)
-    except HttpError as error:
-        if error.status != 404:
-            raise
-        return  # it was finished and deleted in between
-    made.status, made.claimed_by, made.claim_expires_at = whole.status, whole.claimed_by, whole.claim_expires_at
 
 
 async def one_message(call: "Call", message: int) -> shapes.Message:

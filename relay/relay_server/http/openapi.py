@@ -44,6 +44,7 @@ _WORDS: Final = {
     500: "A fault of the relay's own; its log has more.",
     502: "Whom the relay asked did not answer.",
     503: "Not now: starting, stopping, or the disk is full.",
+    507: "There is no room on the relay's disk for what would have to lie there for a moment.",
 }
 
 

@@ -2,7 +2,21 @@
 
 from typing import Final
 
-from . import agents, bus, events, integrations, messages, metrics, pairs, probes, system, tasks, tokens
+from . import (
+    agents,
+    bus,
+    events,
+    integrations,
+    keeping,
+    messages,
+    metrics,
+    overview,
+    pairs,
+    probes,
+    system,
+    tasks,
+    tokens,
+)
 from .openapi import with_document
 from .table import Operation
 
@@ -18,4 +32,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = with_document(
     *tasks.OPERATIONS,
     *bus.OPERATIONS,
     *system.OPERATIONS,
+    *overview.OPERATIONS,
+    *keeping.OPERATIONS,
 )

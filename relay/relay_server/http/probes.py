@@ -9,16 +9,17 @@ from .table import Operation, Reply
 
 
 class Probe(Struct, omit_defaults=True):
-    """`status`: ok, ready, starting or stopping."""
+    """`status`: ok, ready, starting or stopping. `now`: the relay's clock, ms since 1970."""
 
     status: str
     version: str | None = None
     agents: int | None = None
+    now: int | None = None
 
 
 async def healthz(call: Call) -> Reply:
-    """The process answers. Says nothing about the store."""
-    return Reply(Probe("ok", version=__version__))
+    """The process answers, and says what time it is to it. Says nothing about the store."""
+    return Reply(Probe("ok", version=__version__, now=call.relay.clock.now_ms()))
 
 
 async def readyz(call: Call) -> Reply:

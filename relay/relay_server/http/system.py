@@ -78,7 +78,8 @@ async def stats(call: Call) -> Reply:
     agents = broker.directory.agents
     names = broker.directory.names()
     counted = Counter(str(agents[name].presence(now)) for name in names)
-    tasks = await call.relay.metrics.tasks.get()
+    shown = await call.relay.metrics.overview()
+    tasks = {str(state): count for state, count in shown.tasks.items()}
     return Reply(
         Stats(
             agents={"total": len(names), **counted}, messages=call.relay.store.newest, tasks=tasks,

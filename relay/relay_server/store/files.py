@@ -2,18 +2,27 @@
 
 import fcntl
 import os
+import re
 from pathlib import Path
 from typing import Final
 
 from .interface import StoreRefused
 
+DATABASE: Final = "relay.db"
+"""The database's name, where no other is set."""
+LOCK: Final = "relay.lock"
+BALLAST: Final = "ballast"
+DATABASE_NAME: Final = re.compile(
+    rf"(?!{LOCK}\Z|{BALLAST}\Z)(?!.*-(?:wal|shm|journal)\Z)[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}\Z", re.ASCII
+)
+"""What a database may be called: a name in the folder that is nobody else's there."""
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 BALLAST_BYTES: Final = 16 * 1024 * 1024
 """Room that is given up when the disk is full: about four thousand pages of acks and completes."""
 
 
-def prepare_folder(folder: Path) -> None:
+def prepare_folder(folder: Path, database: str = DATABASE) -> None:
     """Make the data folder, readable by its owner only; one of ours is tightened. Raises StoreRefused.
 
     A folder with other things in it is not ours to close to everyone else.
@@ -21,7 +30,14 @@ def prepare_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         present = {path.name for path in folder.iterdir()} - {"lost+found"}
-        if present and "relay.lock" not in present and "relay.db" not in present:
+        known = database_in(folder).name
+        if known in present and database not in present:
+            # An empty database beside a full one would look like a relay that has lost everything.
+            raise StoreRefused(
+                f"the folder {folder} holds the database {known}, and there is no {database}; "
+                f"take --database {known}, or another --data folder"
+            )
+        if present and LOCK not in present and database not in present:
             raise StoreRefused(f"the folder {folder} holds other files; give the relay a --data folder of its own")
         folder.chmod(FOLDER_MODE)
     except OSError as exc:
@@ -42,25 +58,34 @@ def prepare_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def database_in(folder: Path) -> Path:
+    """Where the database of a data folder is, or would be: the relay that had the folder last wrote down its name."""
+    try:
+        name = (folder / LOCK).read_text(errors="replace").split("\n")[1]
+    except (OSError, IndexError):
+        name = ""
+    return folder / (name if DATABASE_NAME.match(name) else DATABASE)
+
+
 class FolderLock:
     """One process owns a data folder. The kernel drops the lock when the process dies, however it dies."""
 
     __slots__ = ("_descriptor",)
 
-    def __init__(self, folder: Path) -> None:
-        """Take the lock or raise StoreRefused, naming the owner."""
-        descriptor = _open_private(folder / "relay.lock")
+    def __init__(self, folder: Path, database: str = DATABASE) -> None:
+        """Take the lock or raise StoreRefused, naming the owner. Who and which database is written down in it."""
+        descriptor = _open_private(folder / LOCK)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            owner = os.pread(descriptor, 32, 0).decode(errors="replace").partition("\n")[0] or "unknown"
             os.close(descriptor)
             raise StoreRefused(
                 f"the data folder {folder} is in use by another relay (process {owner}); "
                 "stop that one, or give this one another --data folder"
             ) from None
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n{database}\n".encode(), 0)
         self._descriptor = descriptor
 
     def release(self) -> None:
@@ -73,7 +98,7 @@ class Ballast:
     __slots__ = ("_path",)
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "ballast"
+        self._path = folder / BALLAST
 
     def restore(self) -> bool:
         """Reserve the room; False when the disk has none to give."""

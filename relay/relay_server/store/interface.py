@@ -87,6 +87,9 @@ from .outcomes import Returned as Returned
 from .outcomes import Ripened as Ripened
 from .outcomes import Unparked as Unparked
 from .outcomes import WorkClaimed as WorkClaimed
+from .overview_data import Overdue as Overdue
+from .overview_data import OverviewCounts as OverviewCounts
+from .overview_data import OverviewFacts as OverviewFacts
 from .pair_data import AcceptPair as AcceptPair
 from .pair_data import EndPair as EndPair
 from .pair_data import LosePair as LosePair

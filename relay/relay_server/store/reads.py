@@ -9,12 +9,14 @@ from typing import Final
 
 from relay_proto.codec import encode_frame
 from relay_proto.errors import NotClaimable, RelayError
-from relay_proto.frames import DeliveryState, OwedReply, StoredMessage
+from relay_proto.frames import DeliveryState, OwedReply, StoredMessage, WorkState
 
 from . import queries
 from .asks import OWED_MAX
 from .callback_data import CallbackCounts, CallbacksPage, ThreadOfKey
 from .callbacks import callback_counts, callbacks_page, thread_of_key
+from .overview import overview_counts
+from .overview_data import OverviewCounts
 from .pair_data import OnePair, PairsPage
 from .pairs import one_pair, pairs_page
 from .questions import (
@@ -76,6 +78,8 @@ def answer(connection: sqlite3.Connection, question: Question) -> Answer:
             return _facts_of_message(connection, question.message)
         case FactsOfAgent():
             return _facts_of_agent(connection, question.agent)
+        case OverviewCounts():
+            return overview_counts(connection, question.now_ms)
         case CallbacksPage():
             return callbacks_page(connection, question)
         case CallbackCounts():
@@ -89,17 +93,23 @@ def answer(connection: sqlite3.Connection, question: Question) -> Answer:
 def _inbox(connection: sqlite3.Connection, question: InboxPage) -> Page:
     statement = queries.inbox_open if question.unread else queries.inbox_all
     cursor = connection.execute(statement, (question.agent, question.after, question.channel))
-    return _page(cursor, question.limit, question.bytes_max, 5)
+    return _page(connection, cursor, question.limit, question.bytes_max, 5)
 
 
-def _page(cursor: sqlite3.Cursor, limit: int, bytes_max: int, ahead: int) -> Page:
-    """Items until there are enough or they are too large; `ahead` columns of the inbox stand before the message's."""
+def _page(connection: sqlite3.Connection, cursor: sqlite3.Cursor, limit: int, bytes_max: int, ahead: int) -> Page:
+    """Items until there are enough or they are too large; `ahead` columns of the inbox stand before the message's.
+
+    In an inbox work is shown with how it stands, but for its result: who asks what there is to do needs no second look.
+    """
     items: list[StoredMessage] = []
     size = 0
     for columns in cursor:
         item = stored_message(columns[ahead:])
         if ahead:
             item.stage, item.at, item.attempt, item.reason, item.due_at = columns[:ahead]
+            if item.claimable and (work := _work(connection, item.message)) is not None:
+                work.result = None
+                item.work = work
         size += len(encode_frame(item))
         if items and (len(items) >= limit or size > bytes_max):
             cursor.close()
@@ -113,7 +123,7 @@ def _thread(connection: sqlite3.Connection, question: ThreadPage) -> Answer:
     if found is None:
         return no_such_message(question.message)
     cursor = connection.execute(queries.thread_page, (found[0], question.after))
-    return _page(cursor, question.limit, question.bytes_max, 0)
+    return _page(connection, cursor, question.limit, question.bytes_max, 0)
 
 
 def _no_work(connection: sqlite3.Connection, message: int) -> RelayError:
@@ -199,9 +209,13 @@ def _item(connection: sqlite3.Connection, message: int) -> StoredMessage | None:
     if columns is None:
         return None
     item = stored_message(columns)
-    work = connection.execute(queries.work_of, (message,)).fetchone()
-    item.work = work_state(work) if work else None
+    item.work = _work(connection, message)
     return item
+
+
+def _work(connection: sqlite3.Connection, message: int) -> WorkState | None:
+    columns = connection.execute(queries.work_of, (message,)).fetchone()
+    return work_state(columns) if columns else None
 
 
 def _deliveries(connection: sqlite3.Connection, message: int) -> Answer:

@@ -20,6 +20,16 @@ def migrations() -> list[tuple[int, str]]:
     return found
 
 
+def check_ours(connection: sqlite3.Connection) -> None:
+    """Look before anything is changed. Raises StoreRefused for a database that another program made."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if not version and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StoreRefused(
+            "the database has tables and no schema number of a relay: another program made it; "
+            "give the relay a --data folder of its own"
+        )
+
+
 def migrate(connection: sqlite3.Connection) -> int:
     """Bring the schema up to date and return its number. Raises StoreRefused for a newer one."""
     known = migrations()

@@ -25,11 +25,11 @@ from ..integrations import Listener
 from . import queries, reads
 from .applying import APPLY, APPLY_ALL, GROWING, runs
 from .callbacks import put_callbacks
-from .files import Ballast, FolderLock, prepare_file, prepare_folder
+from .files import DATABASE, Ballast, FolderLock, prepare_file, prepare_folder
 from .interface import Answer, Command, HeldClaim, OpenAsk, Outcome, Question, Snapshot, StoreFailed, StoreRefused
 from .pairs import live_pairs
 from .rows import stored_agent
-from .schema import migrate
+from .schema import check_ours, migrate
 from .tokens import tokens_kept
 from .transaction import Transaction
 
@@ -102,13 +102,13 @@ def _primary(error: Exception) -> int:
 class SQLiteStore:
     """A Store in one folder: relay.db (with its -wal and -shm), relay.lock and ballast.
 
-    `listeners`: whose tasks get callbacks, by the sender of the tasks.
+    `listeners`: whose tasks get callbacks, by the sender of the tasks. `database`: another name than relay.db.
     """
 
-    def __init__(self, folder: Path, listeners: Mapping[str, Listener] | None = None) -> None:
+    def __init__(self, folder: Path, listeners: Mapping[str, Listener] | None = None, database: str = DATABASE) -> None:
         self.folder = folder
         self.listeners = listeners or {}
-        self.path = folder / "relay.db"
+        self.path = folder / database
         self._lock: FolderLock | None = None
         self._ballast = Ballast(folder)
         self._writer: _Connection | None = None
@@ -121,8 +121,8 @@ class SQLiteStore:
     async def open(self) -> Snapshot:
         if sqlite3.sqlite_version_info < SQLITE_OLDEST:
             raise StoreRefused(f"SQLite is {sqlite3.sqlite_version}; 3.37 or newer is needed (STRICT tables)")
-        prepare_folder(self.folder)
-        self._lock = FolderLock(self.folder)
+        prepare_folder(self.folder, self.path.name)
+        self._lock = FolderLock(self.folder, self.path.name)
         try:
             prepare_file(self.path)
             self._writer = await _connect(self._connect_writer)
@@ -166,6 +166,7 @@ class SQLiteStore:
         return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
     def _prepare(self, connection: sqlite3.Connection) -> Snapshot:
+        check_ours(connection)
         _set_pragmas(connection, WRITER_PRAGMAS)
         migrate(connection)
         self._stretch_wal(connection)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from relay_server.store.files import BALLAST_BYTES, Ballast, FolderLock, prepare_folder
+from relay_server.store.files import BALLAST_BYTES, Ballast, FolderLock, database_in, prepare_folder
 from relay_server.store.interface import StoreRefused
 
 
@@ -49,3 +49,24 @@ def test_a_disk_without_room_has_no_ballast(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "posix_fallocate", no_room)
     assert not Ballast(tmp_path).restore()
     assert (tmp_path / "ballast").stat().st_size == 0
+
+
+def test_the_lock_knows_how_the_database_is_called(tmp_path: Path) -> None:
+    assert database_in(tmp_path) == tmp_path / "relay.db"
+    FolderLock(tmp_path, "fleet.db").release()
+    assert database_in(tmp_path) == tmp_path / "fleet.db"
+    for text in ("", "123\n", "123\n../x\n", "123\nrelay.lock\n", "123\n"):
+        (tmp_path / "relay.lock").write_text(text)
+        assert database_in(tmp_path) == tmp_path / "relay.db"
+
+
+def test_a_relay_does_not_begin_anew_beside_a_database_of_another_name(tmp_path: Path) -> None:
+    (tmp_path / "relay.db").touch()
+    prepare_folder(tmp_path)
+    with pytest.raises(StoreRefused, match=r"holds the database relay\.db, and there is no fleet\.db; take"):
+        prepare_folder(tmp_path, "fleet.db")
+    (tmp_path / "relay.db").rename(tmp_path / "fleet.db")
+    prepare_folder(tmp_path, "fleet.db")
+    FolderLock(tmp_path, "fleet.db").release()
+    with pytest.raises(StoreRefused, match=r"holds the database fleet\.db, and there is no relay\.db"):
+        prepare_folder(tmp_path)

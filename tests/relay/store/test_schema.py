@@ -8,6 +8,7 @@ import pytest
 from relay_proto.frames import Claim, Complete, GetTask, Release, Send
 from relay_server.store import schema
 from relay_server.store.interface import StoreRefused
+from relay_server.store.sqlite import SQLiteStore
 from tests.relay.desk import START_MS, Desk, kinds
 
 
@@ -95,3 +96,14 @@ async def test_work_of_a_relay_that_knew_no_tasks_goes_on(tmp_path: Path) -> Non
     (newer,) = await desk.say(ada, Send(id=7, to="ben", body="c", supersedes=sent["message"]))
     assert newer["op"] == "ok"
     await desk.close()
+
+
+async def test_a_database_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE messages (id INTEGER PRIMARY KEY)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreRefused, match="another program made it; give the relay a --data folder of its own"):
+        await SQLiteStore(tmp_path, database="other.db").open()
+    assert path.read_bytes() == before

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay_client.cli.spans import about, parse_span, span_text
+from relay_proto.spans import about, parse_span, span_text
 
 
 @pytest.mark.parametrize(
