@@ -1,5 +1,6 @@
 """backup.py: a copy of a database that is whole, private and stands alone."""
 
+import asyncio
 import hashlib
 import sqlite3
 from collections.abc import Callable
@@ -9,9 +10,10 @@ import pytest
 
 from relay_server.keeping.backup import STEP_PAGES, backup_folder, copy_database, digest
 from relay_server.keeping.source import open_source
-from relay_server.keeping.verify import verify_file
+from relay_server.keeping.verify import verify_file, verify_folder
 from relay_server.store.files import FolderLock
 from relay_server.store.interface import StoreRefused
+from relay_server.store.sqlite import SQLiteStore
 from tests.keeping.conftest import Busy
 from tests.keeping.stores import opened
 
@@ -105,3 +107,26 @@ def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     assert digest(tmp_path / "x", lambda *said: told.append(said)) == hashlib.sha256(b"some bytes").digest()
     assert told == [(10, 10)]
+
+
+async def test_a_backup_is_not_restored_onto_the_log_of_another_database(
+    copied: Callable[[], Path], tmp_path: Path
+) -> None:
+    """A relay was killed, and a backup was put in the place of its database: SQLite would mix the two."""
+    folder, target = copied(), tmp_path / "copy.db"
+    backup_folder(folder, target, lambda done, total: None)
+    with opened(folder) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("UPDATE messages SET subject = 'newer'")
+        log = (folder / "relay.db-wal").read_bytes()
+    target.replace(folder / "relay.db")
+    (folder / "relay.db-wal").write_bytes(log)
+    before = (folder / "relay.db").read_bytes()
+    for use in (SQLiteStore(folder).open, lambda: asyncio.to_thread(verify_folder, folder)):
+        with pytest.raises(StoreRefused, match=r"relay\.db-wal is the log of another database"):
+            await use()
+    assert (folder / "relay.db").read_bytes() == before
+    (folder / "relay.db-wal").unlink()
+    store = SQLiteStore(folder)
+    await store.open()
+    await store.close()

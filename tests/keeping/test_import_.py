@@ -211,3 +211,17 @@ def test_what_a_killed_import_left_is_no_hindrance(busy: Busy, tmp_path: Path) -
     (folder / ".keeping-0123").write_bytes(b"half")
     imported(exported(busy.folder), folder)
     assert {path.name for path in folder.iterdir()} == {"relay.db", "relay.lock"}
+
+
+@pytest.mark.parametrize("left", ["relay.db-wal", "relay.db-journal"])
+def test_what_a_killed_relay_left_of_its_store_does_not_become_part_of_the_new_one(
+    left: str, busy: Busy, tmp_path: Path
+) -> None:
+    """SQLite would read the log of the store that is gone into the one that was imported."""
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / "relay.lock").touch()
+    (folder / left).write_bytes(b"of another")
+    with pytest.raises(StoreRefused, match=f"{left} is left of a database that is gone; move it away"):
+        imported(exported(busy.folder), folder)
+    assert {path.name for path in folder.iterdir()} == {"relay.lock", left}

@@ -54,6 +54,9 @@ DAMAGE = {
     "delivery_rank": ("UPDATE deliveries SET rank = 5 WHERE message = :urgent", ":urgent", "has priority 9"),
     "delivery_without_place": ("DELETE FROM ranked WHERE message = :urgent", ":urgent", "it would never come"),
     "delivery_not_woken": ("DELETE FROM alarms WHERE message = :urgent", ":urgent", "nothing wakes it then"),
+    "delivery_not_ended": (
+        "UPDATE deliveries SET expires_at = 5, stage = 'queued' WHERE message = :reply", ":reply", "nothing looks at it",
+    ),
     "delivery_of_what_is_over": (
         "UPDATE deliveries SET stage = 'queued' WHERE message = :done AND agent = 'ben'", ":done", "its work is done",
     ),

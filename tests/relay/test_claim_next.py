@@ -1,11 +1,13 @@
 """claim_next: the next pieces of work that an agent may take, claimed with the answer that hands them over."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from relay_proto.frames import Ack, ClaimNext, Complete, Nack, Park, Register, Release, Subscribe
+from relay_proto.frames import Ack, ClaimNext, Complete, Nack, Park, Register, Release, Send, Subscribe
 from relay_server.asking import PAGE_BYTES_MAX
+from relay_server.quota import Limits
 from relay_server.session import Session
 from tests.relay.desk import Desk, kinds
 from tests.relay.working import claim, crew, ok, state, submit, task
@@ -249,3 +251,16 @@ async def test_watchers_hear_of_each_claim(desk: Desk) -> None:
     desk.heard(watcher)
     await take(desk, them.ada, n=2)
     assert kinds(desk.heard(watcher)) == [f"task.claimed {message} ada" for message in made]
+
+
+async def test_what_was_taken_past_a_full_inbox_and_given_back_still_ends_in_its_time(tmp_path: Path) -> None:
+    desk = await Desk(tmp_path / "small", Limits(inbox_messages_max=1)).open()
+    boss, ben = await desk.agent("boss"), await desk.agent("ben", caps=["x"])
+    await desk.agent("cid", caps=["x"])  # has room: else the send would be refused
+    await ok(desk, boss, Send(id=1, to="ben", body="fills the inbox"))
+    message = await submit(desk, boss, ttl_s=50)
+    assert await take(desk, ben) == [message]
+    await ok(desk, ben, Release(id=2, message=message, fence=1))
+    await desk.pass_time(51)
+    assert await desk.ledger(message) == dict.fromkeys(("ben", "cid"), "expired: not surfaced in its time")
+    await desk.close()

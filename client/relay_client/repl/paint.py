@@ -44,6 +44,8 @@ _WORDS: Final = re.compile(
     r"(?P<head>^[A-Z][a-z]+(?: [a-z]+)?(?=  ))|(?P<id>(?<![\w&])#\d+\b)|(?<=  )(?P<good>online)(?=  |$)"
     r"|(?<=  )(?P<bad>stale|offline)(?=  |$)"
 )
+_WITH_SPACES: Final = re.compile(r"\s*+\S+")
+"""A word and what stands before it; possessive: of a text that is all spaces each would be tried again and again."""
 _STYLES: Final = {"head": "bold", "id": "cyan", "good": "green", "bad": "red"}
 
 
@@ -157,7 +159,7 @@ def _wrapped(text: str, first: int, rest: int) -> Iterator[str]:
         if number:
             room = rest
         line = ""
-        for word in re.findall(r"\s*\S+", paragraph) or [""]:
+        for word in _WITH_SPACES.findall(paragraph.rstrip()) or [""]:
             if cells(line) + cells(word) <= room:
                 line += word
                 continue

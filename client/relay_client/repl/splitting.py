@@ -45,7 +45,7 @@ def places(text: str, commands: Mapping[str, Command], *, peer: str | None = Non
     first = scan.word()
     if first is None:
         return []
-    if first.word.startswith("/"):
+    if text.startswith("/", first.start):
         first = _Word(first.word[1:], first.start + 1, first.end, first.is_open)
         peer = None
     command = find(first.word, commands)

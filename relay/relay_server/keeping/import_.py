@@ -31,6 +31,8 @@ LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 """A record is a message at most, in base64."""
 ROWS: Final = 500
 CACHE_KIB: Final = 64 * 1024
+LEFT_OVER: Final = ("-wal", "-journal")
+"""What a relay that was killed leaves beside its database."""
 FINDINGS_SHOWN: Final = 3
 NAMED_MAX: Final = 80
 
@@ -62,6 +64,11 @@ def import_file(source: BinaryIO, data: Path, tell: Callable[[int], None]) -> Im
         database = data / DATABASE
         if database.exists():
             raise StoreRefused(f"{data} has a {database.name} already; import into a folder of its own")
+        for rest in (database.with_name(f"{DATABASE}{suffix}") for suffix in LEFT_OVER):
+            if False and rest.exists():  # SQLite would read it as part of the new database
+                raise StoreRefused(
+                    f"{rest} is left of a database that is gone; move it away, or import into a folder of its own"
+                )
         imported = _fill(source, target, tell)
         os.replace(target, database)
         _sync(data)

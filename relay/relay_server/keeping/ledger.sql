@@ -197,6 +197,13 @@ SELECT d.message, d.agent, d.stage, d.due_at FROM deliveries AS d INDEXED BY del
 WHERE d.stage IN ('queued', 'surfaced') AND d.due_at IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM alarms AS a WHERE a.at <= d.due_at AND a.message = d.message AND a.agent = d.agent);
 
+-- name: delivery_not_ended
+-- table: alarms
+-- finds: to {agent}: it is queued and over at {expires_at}, and nothing looks at it then
+SELECT d.message, d.agent, d.expires_at FROM deliveries AS d INDEXED BY deliveries_open
+WHERE d.stage IN ('queued', 'surfaced') AND d.stage = 'queued' AND d.expires_at IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM alarms AS a WHERE a.at <= d.expires_at AND a.message = d.message AND a.agent = d.agent);
+
 -- name: delivery_of_what_is_over
 -- table: deliveries
 -- finds: to {agent}: it is {stage}, and its work is {state}

@@ -16,6 +16,9 @@ DATABASE_NAME: Final = re.compile(
     rf"(?!{LOCK}\Z|{BALLAST}\Z)(?!.*-(?:wal|shm|journal)\Z)[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}\Z", re.ASCII
 )
 """What a database may be called: a name in the folder that is nobody else's there."""
+LOG_VERSION_AT: Final = 19
+"""Where the head of a database says whether it keeps a log."""
+NO_LOG: Final = 1
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 BALLAST_BYTES: Final = 16 * 1024 * 1024
@@ -56,6 +59,26 @@ def prepare_file(path: Path) -> None:
         os.fchmod(descriptor, FILE_MODE)
     finally:
         os.close(descriptor)
+
+
+def check_log(database: Path) -> None:
+    """A log that is another database's must not become part of this one. Raises StoreRefused.
+
+    SQLite reads the log that lies beside a database without asking whose it is. A backup keeps none, and says so in its
+    head: a log beside one is of the database whose place it took.
+    """
+    log = database.with_name(f"{database.name}-wal")
+    try:
+        with database.open("rb") as file:
+            head = file.read(LOG_VERSION_AT + 1)
+        is_foreign = len(head) > LOG_VERSION_AT and head[LOG_VERSION_AT] == NO_LOG and log.stat().st_size > 0
+    except FileNotFoundError:
+        return
+    if is_foreign:
+        raise StoreRefused(
+            f"{log} is the log of another database than {database.name}, which was put in its place, and would be read "
+            f"as part of it; move {log.name} away, or restore into an empty folder"
+        )
 
 
 def database_in(folder: Path) -> Path:

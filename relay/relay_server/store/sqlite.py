@@ -25,7 +25,7 @@ from ..integrations import Listener
 from . import queries, reads
 from .applying import APPLY, APPLY_ALL, GROWING, runs
 from .callbacks import put_callbacks
-from .files import DATABASE, Ballast, FolderLock, prepare_file, prepare_folder
+from .files import DATABASE, Ballast, FolderLock, check_log, prepare_file, prepare_folder
 from .interface import Answer, Command, HeldClaim, OpenAsk, Outcome, Question, Snapshot, StoreFailed, StoreRefused
 from .pairs import live_pairs
 from .rows import stored_agent
@@ -124,6 +124,7 @@ class SQLiteStore:
         prepare_folder(self.folder, self.path.name)
         self._lock = FolderLock(self.folder, self.path.name)
         try:
+            #R check_log(self.path)
             prepare_file(self.path)
             self._writer = await _connect(self._connect_writer)
             snapshot: Snapshot = await self._writer.run(self._prepare)

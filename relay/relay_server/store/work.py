@@ -140,6 +140,9 @@ def offer_again(tx: Transaction, message: int) -> tuple[Offered, list[Moved]]:
         return Offered(message, None, []), []
     tx.execute(queries.all_owe, (tx.now, message))
     candidates = tx.execute(queries.offer_again, (tx.now, expires_at, message)).fetchall()
+    if expires_at is not None:  # who claimed it without ever having had it, through a full inbox, has no alarm yet
+        for agent, _ in candidates:
+            set_alarm(tx, expires_at, message, agent)
     tx.execute(queries.rank_again, (message,))
     frame = delivery(tx.execute(queries.message_row, (message,)).fetchone(), 1) if candidates else None
     return Offered(message, frame, candidates), []
