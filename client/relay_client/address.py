@@ -7,6 +7,8 @@ from relay_proto import limits
 from relay_proto.errors import BadRequest
 
 DEFAULT_URL: Final = f"http://localhost:{limits.DEFAULT_PORT}"
+LABEL_CHARS_MAX: Final = 63
+"""Characters between two dots of a host's name, says DNS; Python fails on more with an error of its own."""
 _SCHEMES: Final = {"http": "ws", "ws": "ws", "https": "wss", "wss": "wss"}
 _HINT: Final = f"expected something like {DEFAULT_URL} (http, https, ws or wss)"
 
@@ -35,6 +37,8 @@ def parse_url(url: str) -> Address:
     """
     if not isinstance(url, str):
         raise BadRequest(f"url is {url!r}; {_HINT}")
+    if "@" in url.partition("//")[2].partition("/")[0]:  # first of all: what the others repeat may hold a password
+        raise BadRequest("url has a user name in it; a relay knows tokens: give the token apart from the url")
     try:
         parts = urllib.parse.urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -43,8 +47,10 @@ def parse_url(url: str) -> Address:
     scheme = _SCHEMES.get(parts.scheme)
     if scheme is None or not host or not url.isascii() or any(char <= " " for char in url):
         raise BadRequest(f"url is {url[:200]!r}; {_HINT}")
-    if "@" in parts.netloc:
-        raise BadRequest("url has a user name in it; a relay knows tokens: give the token apart from the url")
+    if not all(0 < len(label) <= LABEL_CHARS_MAX for label in host.removesuffix(".").split(".")):
+        raise BadRequest(
+            f"url is {url[:200]!r}; a part of the host's name is empty or has over {LABEL_CHARS_MAX} characters"
+        )
     if parts.fragment:
         raise BadRequest(f"url is {url[:200]!r}; a relay's address has no #fragment")
     secure = scheme == "wss"

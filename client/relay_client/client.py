@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from relay_proto import codec, limits
 from relay_proto.errors import BadRequest
@@ -26,8 +26,9 @@ class connect:
     """`async with connect(url, agent="builder") as agent`: a registered agent, closed at the end of the block.
 
     url: http(s):// or ws(s)://; an empty path becomes /ws. agent: its id, 1-128 characters of A-Z a-z 0-9 . _ - @ /.
-    token: what the relay was started with, or gave out. Of these two, what is left out is looked for as the commands do
-    (`relay_client.settings`: RELAY_URL, RELAY_TOKEN, RELAY_TOKEN_FILE, a profile; else http://localhost:4850). label,
+    token: what the relay was started with, or gave out; False for none. Of these two, what is left out is looked for as
+    the commands do (`relay_client.settings`: RELAY_URL, RELAY_TOKEN, RELAY_TOKEN_FILE, a profile; else
+    http://localhost:4850): that may be another profile's than the URL, so who has resolved settings gives both. label,
     tags, caps, channels, machine, meta, status: what others see and find it by. instance: names this process; the same
     instance keeps its epoch and its claims, another one takes the agent over (default: a new one for each call).
     credit: deliveries it takes unacked. visit: only send and ask; it gets no messages, replaces no live session and is
@@ -47,7 +48,7 @@ class connect:
         url: str | None = None,
         *,
         agent: str,
-        token: str | None = None,
+        token: str | Literal[False] | None = None,
         label: str | None = None,
         tags: Iterable[str] = (),
         caps: Iterable[str] = (),
@@ -65,11 +66,11 @@ class connect:
     ) -> None:
         if url is not None:
             parse_url(url)  # what was given here is refused as an argument, not as a setting
-        if token is not None and not (isinstance(token, str) and re.match(TOKEN_PATTERN, token)):
+        if token is not None and token is not False and not (isinstance(token, str) and re.match(TOKEN_PATTERN, token)):
             raise BadRequest(f"token must be 1-{limits.TOKEN_CHARS_MAX} printable characters without spaces")
         if url is None or token is None:
-            settings = resolve(flags={"url": url, "token": token})
-            url, token = settings.url, settings.token
+            settings = resolve(flags={"url": url, "token": token or None})
+            url, token = settings.url, settings.token if token is None else token
         try:
             self._register = Register(
                 id=REGISTER_ID,
@@ -90,7 +91,7 @@ class connect:
             raise refused("register", exc) from None
         codec.encode_checked(self._register)
         self._address = parse_url(url)
-        self._token = token
+        self._token = token or None
         self._connect_timeout_s = connect_timeout_s
         self._reconnect = reconnect
         self._outbox = _outbox_path(outbox, reconnect)

@@ -146,6 +146,7 @@ class Deliveries:
                     return None
                 if tells:
                     self._surfaced.append(frame)
+                    self._unseen.discard(frame.message)
                 else:
                     self._unseen.add(frame.message)
                 return frame

@@ -13,6 +13,7 @@ Rules
 
 import difflib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,7 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except OSError as exc:
         raise SettingsError(f"{path} can't be read: {exc.strerror or exc}") from None
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise SettingsError(f"{path} is no JSON that can be used: {exc}") from None
     if not isinstance(profiles, dict):
         raise SettingsError(f'{path} holds {_kind(profiles)}; expected an object of profiles: {{"NAME": {{...}}}}')
@@ -149,8 +150,16 @@ def _fits(kind: str, value: Any) -> bool:
         return isinstance(value, str) and bool(value)
     if kind == "a list of texts":
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    plain = (str, int, float, type(None))  # a boolean is an int
-    return isinstance(value, dict) and all(isinstance(item, plain) for item in value.values())
+    return isinstance(value, dict) and all(map(_is_plain, value.values()))
+
+
+def _is_plain(value: Any) -> bool:
+    """What may be a value in meta, and can be said to a relay: of numbers those that JSON elsewhere has, too."""
+    if isinstance(value, float):
+        return math.isfinite(value)  # 1e999 is read as infinity
+    if isinstance(value, int):  # a boolean is one
+        return -(2**63) <= value < 2**64
+    return value is None or isinstance(value, str)
 
 
 def _kind(value: Any) -> str:

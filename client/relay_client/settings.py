@@ -1,7 +1,7 @@
 """The settings of a client: which relay, with what token, as whom, found by what; and where each of them came from.
 
     settings = relay_client.settings.resolve()
-    async with relay_client.connect(settings.url, agent=settings.agent or "me", token=settings.token,
+    async with relay_client.connect(settings.url, agent=settings.agent or "me", token=settings.token or False,
                                     **settings.register()) as agent: ...
 
 Rules
@@ -20,14 +20,14 @@ import re
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from relay_proto import limits
 from relay_proto.errors import BadRequest
 from relay_proto.targets import AGENT_PATTERN, BROADCAST_WORDS, LABEL_PATTERN, NAME_PATTERN
 
-from .address import DEFAULT_URL, parse_url
+from .address import DEFAULT_URL, Address, parse_url
 from .profiles import Profile, SettingsError, find_profile
 
 __all__ = ["SETTINGS", "TOKEN_PATTERN", "Setting", "Settings", "SettingsError", "Value", "read_token_file", "resolve"]
@@ -172,7 +172,7 @@ def read_token_file(path: str | os.PathLike[str], source: str = "") -> str:
     """
     where = f"the token file {os.fspath(path)}{source and f' ({source})'}"
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise SettingsError(f"{where} is no file")
@@ -185,6 +185,11 @@ def read_token_file(path: str | os.PathLike[str], source: str = "") -> str:
     if not re.match(TOKEN_PATTERN, text):
         raise SettingsError(f"{where} holds no token: 1-{limits.TOKEN_CHARS_MAX} printable characters without spaces")
     return text
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens without waiting: a pipe would let us wait for whoever writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 # -- layers ----------------------------------------------------------------------------------------------------------
@@ -240,7 +245,7 @@ def _profile_layer(profile: Profile | None) -> Layer:
         if setting.key in profile.values:
             value = profile.values[setting.key]
             if setting.name == "token_file":
-                value = str(profile.path.parent / Path(value).expanduser())
+                value = str(profile.path.parent / os.path.expanduser(value))  # ~nobody stays, and is not found
             layer[setting.name] = _value(setting, tuple(value) if setting.kind == "list" else value, source)
     return layer
 
@@ -273,7 +278,12 @@ def _same_place(one: str, other: str) -> bool:
     except BadRequest:
         return False
     hosts = {"localhost" if host in ("127.0.0.1", "::1") else host for host in (first.host, second.host)}
-    return len(hosts) == 1 and (first.port, first.secure) == (second.port, second.secure)
+    return len(hosts) == 1 and _door(first) == _door(second)
+
+
+def _door(address: Address) -> tuple[int, bool, str]:
+    """What tells relays on one host apart: behind a proxy that may be the path alone."""
+    return address.port, address.secure, urlsplit(address.uri).path
 
 
 # -- what a value must be --------------------------------------------------------------------------------------------

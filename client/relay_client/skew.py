@@ -20,7 +20,8 @@ def skew(theirs: str, ours: str = __version__) -> str | None:
     if here is None or there is None or here == there:
         return None
     older = "this client" if here < there else "the relay"
-    return f"the relay is version {theirs[:40]}, this client {ours}: they differ in what they can do, {older} is older"
+    named = re.sub(r"[^0-9A-Za-z.+-]", "?", theirs[:40])  # a log may be looked at in a terminal
+    return f"the relay is version {named}, this client {ours}: they differ in what they can do, {older} is older"
 
 
 def warn_of_skew(uri: str, theirs: str, warned: str | None) -> str | None:

@@ -222,6 +222,7 @@ class Relay:
     async def _look_up(self, lot: list[ask.Question]) -> None:
         """A few at a time: an answer may be as large as a message, and a peer that does not read gets no more."""
         questions: list[ask.Question] = []
+        self.watchdog.begin("look-up")
         for question in lot:
             if not question.origin.writable:
                 question.origin.parked.append(question)
@@ -232,10 +233,9 @@ class Relay:
             else:
                 questions.append(question)
         if questions:
-            self.watchdog.begin("look-up")
             found = await self.store.look_up(questions, self.clock.now_ms())
-            self.watchdog.end("look-up")
             answers.answer(self.broker, questions, found, self.now())
+        self.watchdog.end("look-up")
         self._flush()
 
     def _flush(self) -> None:

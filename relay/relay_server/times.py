@@ -41,6 +41,11 @@ class Times:
         """How long nobody is pruned after the relay began."""
         return min(COME_BACK_S, self.prune_s)
 
+    @property
+    def wait_s_max(self) -> float:
+        """How long a request is held that waits for mail: an agent without a socket says nothing meanwhile."""
+        return self.stale_s / 2
+
     def heartbeat_s(self, usual_s: float) -> float:
         """How often an agent is to say that it is there."""
         return min(usual_s, self.stale_s / HEARTBEAT_SHARE)

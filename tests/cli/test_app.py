@@ -113,6 +113,14 @@ def test_without_a_command_it_shows_the_help_and_fails(capsys: pytest.CaptureFix
         (["owed", "tag:x"], "is no agent id"),
         (["ask", "x"], "missing argument 'BODY'; usage: relay ask [OPTIONS] TO BODY (see: relay ask --help)"),
         (["ask", "x", "y", "--timeout", "8d"], "'8d' is out of bounds; it must be at least 0.1s and at most 7d"),
+        (
+            ["agents", "--url"],
+            "option '--url' requires an argument; usage: relay agents [OPTIONS] (see: relay agents --h",
+        ),
+        (
+            ["token", "list", "--all=x"],
+            "does not take a value; usage: relay token list [OPTIONS] (see: relay token list",
+        ),
         (["help", "sned"], "there is no command 'sned'; did you mean 'send'?"),
         (["help", "token", "crate"], "there is no command 'token crate'; did you mean 'create'?"),
         (["agents", "--json", "--jsonl"], "--json and --jsonl: one of them"),

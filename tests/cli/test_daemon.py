@@ -155,6 +155,14 @@ def test_uninstalling_keeps_data_and_settings_and_says_where_they_are(account: A
     assert (again.code, "is not there: the relay is not installed" in again.err) == (1, True)
 
 
+def test_a_relay_that_can_t_be_stopped_keeps_its_unit(account: Account) -> None:
+    account.relay("daemon", "install")
+    account.fails("systemctl", "--user", "Failed to connect to bus: No medium found")
+    code, _, err = account.relay("daemon", "uninstall")
+    assert (code, "there is no session of this user's systemd here" in err) == (1, True)
+    assert account.unit.exists()
+
+
 def test_status_says_what_systemd_knows_and_ends_as_systemctl_does(account: Account) -> None:
     account.says("systemctl", "show", "LoadState=not-found\nActiveState=inactive\nSubState=dead\nUnitFileState=")
     nothing = account.relay("daemon", "status")

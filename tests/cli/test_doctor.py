@@ -85,3 +85,11 @@ def test_nothing_of_it_is_left_behind(account: Account, daemon: Daemon) -> None:
 def test_a_profile_that_is_not_there_is_a_finding(account: Account) -> None:
     found = account.relay("doctor", "--profile", "nobody", "--json")
     assert (found.code, states(found)["profile"]) == (1, "fail")
+
+
+def test_what_can_t_be_looked_at_is_a_finding_and_the_rest_is_looked_at(account: Account) -> None:
+    env = {"HOME": f"{account.home}/{'x' * 300}", "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": ""}  # no name is so long
+    found = account.relay("doctor", "--json", "--url", f"http://127.0.0.1:{free_port()}", env=env)
+    assert (found.code, found.err) == (1, "")
+    assert {states(found)[name] for name in ("profile", "settings", "disk", "service")} == {"fail"}
+    assert {"client", "port", "limits"} <= states(found).keys()

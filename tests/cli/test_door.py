@@ -82,7 +82,11 @@ def test_a_command_that_registers_is_named_by_hand_only(monkeypatch: pytest.Monk
     monkeypatch.setenv("RELAY_AS", "me")
     command.main([], standalone_mode=False)
     command.main(["--as", "flag"], standalone_mode=False)
-    assert seen == ["its own", "me", "flag"]
+    for name in ("RELAY_AS", "RELAY_AGENT_ID"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AGENT_RELAY_AS", "fallback")
+    command.main([], standalone_mode=False)
+    assert seen == ["its own", "me", "flag", "fallback"]
 
 
 def test_where_nobody_is_the_source_of_the_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,8 +64,8 @@ def test_an_overdue_reply_says_what_is_known_of_the_other_side() -> None:
             "#41 is withdrawn: superseded (offered to ben)",
         ),
         ("receipt", {"message": 41, "agent": "ben", "stage": "done"}, "#41 is done at ben"),
-        ("pair.opened", {"agent": "ben", "pair": pair("pending")}, "pair #41 with ben is open by ben: fix\\x1b it"),
-        ("pair.accepted", {"agent": "ann", "pair": pair("active")}, "pair #41 with ben is active by you: fix\\x1b it"),
+        ("pair.opened", {"agent": "ben", "pair": pair("pending")}, "ben invited you into pair #41: fix\\x1b it"),
+        ("pair.accepted", {"agent": "ann", "pair": pair("active")}, "pair #41 with ben is active: fix\\x1b it"),
         (
             "pair.ended",
             {"pair": pair("ended"), "reason": "ben was not heard of for 120 s"},

@@ -107,6 +107,19 @@ def test_a_reader_that_went_away_is_no_failure() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_a_warning_that_nobody_reads_does_not_end_the_work() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    program = (
+        "import logging, sys; from relay_client.cli.failure import guard\n"
+        "def work():\n    logging.getLogger('relay_client.skew').warning('another release')\n    print('done')\n"
+        "sys.exit(guard('relay', work))"
+    )
+    with os.fdopen(write_end, "wb") as stderr:
+        done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=stderr, timeout=30)
+    assert (done.returncode, done.stdout) == (0, b"done\n")
+
+
 def test_a_terminal_that_knows_no_arrows_gets_their_numbers() -> None:
     program = "import sys; from relay_client.cli.failure import guard; sys.exit(guard('relay', lambda: print('→')))"
     env = os.environ | {"PYTHONIOENCODING": "ascii"}

@@ -111,7 +111,7 @@ def test_what_becomes_of_its_pairs_is_said_too(daemon: Daemon) -> None:
         assert run("send", "lead", "that was it", "--url", daemon.url).code == 0
         _, err = listener.communicate(timeout=30)
     lines = err.splitlines()
-    assert lines[0] == r"relay: pair #1 with ann is open by ann: fix it\x1b"
+    assert lines[0] == r"relay: ann invited you into pair #1: fix it\x1b"
     assert lines[1].startswith("relay: pair #1 with ann is ended by ann")
     assert len(lines) == 2
 

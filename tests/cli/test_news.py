@@ -91,7 +91,7 @@ async def test_what_becomes_of_work_and_of_pairs_is_said_and_nothing_else() -> N
         assert await said.get() == "you lost #42, fence 3: silence; it is ready"
         pair = Pair(pair=7, sender="ben", to="ann", state="pending", thread=7, opened_at=0, changed_at=0)
         wire.tell("pair.opened", pair=pair, agent="b\x1ben")
-        assert await said.get() == r"pair #7 with ben is open by b\x1ben"
+        assert await said.get() == r"b\x1ben invited you into pair #7"
     assert said.empty()
 
 

@@ -103,7 +103,7 @@ def test_waiting_for_the_answer(daemon: Daemon, answer: str, code: int, said: st
 
 def test_an_answer_that_does_not_come_in_time(daemon: Daemon) -> None:
     done = pair(daemon, "open", "zoe", "--hold", "--wait", "0.1s", "--json")
-    assert (done.code, done.out) == (3, "")
+    assert (done.code, done.out) == (124, "")
     assert "relay pair hangup 1 takes it back" in done.err
 
 

@@ -23,6 +23,16 @@ def test_the_list_has_each_profile_with_its_relay_and_agent(tmp_path: Path) -> N
     assert run("profile", "list", "--json", env=env).records == [{"profile": "reviewer", **WHOLE}, {"profile": "empty"}]
 
 
+def test_a_profile_with_a_mistake_is_said_behind_the_others(tmp_path: Path) -> None:
+    env = environ(tmp_path, {"bad": {"labl": "x"}, "good": {"agent": "me"}})
+    shown = run("profile", "list", env=env)
+    assert (shown.code, shown.out) == (2, "PROFILE  AGENT\ngood     me\n")
+    assert "profile 'bad': there is no key 'labl'" in shown.err
+    listed = run("profile", "list", "--json", env=env)
+    assert (listed.code, listed.records) == (2, [{"profile": "good", "agent": "me"}])
+    assert run("profile", "list", env=environ(tmp_path, {"bad": 1})).out == ""
+
+
 def test_without_profiles_it_says_where_they_would_stand(tmp_path: Path) -> None:
     shown = run("profile", "list", env={"XDG_CONFIG_HOME": str(tmp_path)})
     assert shown == (0, "", f"there is no profile in {tmp_path}/relay/profiles.json\n")
@@ -73,6 +83,28 @@ def test_a_command_finds_relay_and_name_in_its_profile(daemon: Daemon, profiles:
     assert "; this one is from profile ben (" in unreachable.err
     assert run("agents", "--profile", "ben", "--url", daemon.url, env=profiles).code == 0
     assert run("agents", "--profile", "ben", env=profiles | {"RELAY_URL": daemon.url}).code == 0
+
+
+def test_the_token_of_another_profile_goes_nowhere(daemon: Daemon, tmp_path: Path) -> None:
+    """The relay asks for no token, and so refuses whoever comes with one."""
+    token = tmp_path / "token"
+    token.write_text("the-default-profile-s")
+    token.chmod(0o600)
+    env = environ(tmp_path / "config", {"default": {"token_file": str(token)}, "guest": {"url": daemon.url}})
+    for code, *arguments in (
+        (0, "send", "bob", "hello", "--hold"),
+        (0, "listen", "bob", "--count", "1"),
+        (124, "submit", "bob", "title", "--wait", "0.1"),
+        (124, "pair", "open", "bob", "--hold", "--wait", "0.1"),
+        (124, "ask", "bob", "question", "--timeout", "0.5"),
+        (0, "top", "--json"),
+    ):
+        done = run(*map(str, arguments), "--profile", "guest", env=env)
+        assert done.code == code, (arguments, done.err)
+    doctor = run("doctor", "--json", "--profile", "guest", env=env | {"HOME": str(tmp_path)}).records
+    (found,) = [finding for finding in doctor if finding["check"] == "token"]
+    assert found["said"] == "none is asked for"
+    assert run("agents", "--url", daemon.url, env=env).code == 77
 
 
 def test_listen_registers_with_the_profile_and_the_command_line_wins(daemon: Daemon, profiles: dict[str, str]) -> None:

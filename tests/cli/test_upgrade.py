@@ -88,6 +88,16 @@ def test_a_tool_that_fails_or_is_not_there_is_a_failure(venv: Venv) -> None:
     assert "there is no uv on the PATH" in err
 
 
+def test_a_new_version_that_does_not_start_is_a_failure(venv: Venv) -> None:
+    venv.account.add(
+        "uv", f"#!/bin/sh\nprintf 'raise SystemExit(\"broken wheel\")' > {venv.info.parent}/relay_proto.py\n"
+    )
+    code, out, err = venv.upgrade("--yes")
+    assert (code, out.splitlines()[-1]) == (1, f"run {asked(venv)}")
+    assert err.startswith("relay: the new version does not start, a relay that runs goes on with the old one: ")
+    assert err.endswith("broken wheel\n")
+
+
 def test_an_editable_checkout_is_left_to_git(venv: Venv) -> None:
     (venv.info / "direct_url.json").write_text('{"url": "file:///work/relay", "dir_info": {"editable": true}}')
     for option in ("--dry-run", "--yes"):

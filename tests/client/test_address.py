@@ -13,6 +13,7 @@ from relay_proto.errors import BadRequest
         ("https://relay.example", "wss://relay.example/ws", "relay.example", 443),
         ("http://relay.example", "ws://relay.example/ws", "relay.example", 80),
         ("wss://relay.example/team/ws?a=b", "wss://relay.example/team/ws?a=b", "relay.example", 443),
+        (f"http://{'a' * 63}.b.:1", f"ws://{'a' * 63}.b.:1/ws", f"{'a' * 63}.b.", 1),
         ("http://[::1]:4850", "ws://[::1]:4850/ws", "::1", 4850),
     ],
 )
@@ -28,7 +29,7 @@ def test_a_url_names_a_websocket_address(url: str, uri: str, host: str, port: in
     [
         "", "localhost", "localhost:4850", "ftp://localhost", "http://", "http://localhost:99999", "http://localhost:x",
         "http://local host", "http://localhost\r\n", "http://user:secret@localhost", "http://localhost/ws#top", "http://ö",
-        None, 4850,
+        None, 4850, "http://a..b", "http://.a", f"http://{'a' * 64}", f"http://x.{'a' * 64}.y:1",
     ],
 )  # fmt: skip
 def test_what_is_no_address_of_a_relay_is_refused_with_what_would_be_right(url: object) -> None:
@@ -36,7 +37,8 @@ def test_what_is_no_address_of_a_relay_is_refused_with_what_would_be_right(url: 
         parse_url(url)  # type: ignore[arg-type]
 
 
-def test_a_password_in_a_url_is_not_repeated() -> None:
+@pytest.mark.parametrize("url", ["http://user:secret@localhost", "ftp://u:secret@h", "http://u:secret@h:x"])
+def test_a_password_in_a_url_is_not_repeated(url: str) -> None:
     with pytest.raises(BadRequest) as caught:
-        parse_url("http://user:secret@localhost")
+        parse_url(url)
     assert "secret" not in str(caught.value)

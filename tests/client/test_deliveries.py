@@ -407,3 +407,15 @@ def test_what_comes_anew_after_its_end_is_surfaced_like_any_other(end: str) -> N
     assert deliveries.take_surfaced() == [1]
     deliveries.registered()
     assert deliveries.take_surfaced() == [1]
+
+
+def test_what_was_kept_back_and_is_given_out_after_all_is_told_again_after_a_reconnect() -> None:
+    deliveries = Deliveries()
+    deliveries.arrived(deliver(1))
+    frame = deliveries.next(tells=False)
+    assert frame is not None
+    deliveries.put_back(frame)
+    assert deliveries.next() is frame
+    assert deliveries.take_surfaced() == [1]
+    deliveries.registered()
+    assert deliveries.take_surfaced() == [1]

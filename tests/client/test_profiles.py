@@ -69,6 +69,9 @@ def test_the_one_called_default_is_used_when_none_is_named(tmp_path: Path) -> No
         ({"x": {"approval": True}}, "x", "approval is a boolean, true; expected text"),
         ({"x": {"label": None}}, "x", "label is null, null; expected text"),
         ({"x": {"meta": {"a": {}}}}, "x", 'meta is an object, {"a": {}}; expected an object of texts, numbers'),
+        ({"x": {"meta": {"a": 2**64}}}, "x", 'meta is an object, {"a": 18446744073709551616}; expected an object of'),
+        ('{"x": {"meta": {"a": 1e999}}}', "x", "meta is an object,"),
+        ("[" * 100_000, "x", "profiles.json is no JSON that can be used"),
         ({"x": {"tags": ["y" * 90, 1]}}, "x", "yyy...; expected a list of texts"),
     ],
 )

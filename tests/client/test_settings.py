@@ -1,5 +1,6 @@
 """settings: flags over the environment over the profile over the defaults, and where each came from."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -151,6 +152,15 @@ def test_a_folder_a_pipe_and_a_strange_path_are_no_token_files(tmp_path: Path) -
         read_token_file("/dev/null")
     with pytest.raises(SettingsError, match="can't be read"):
         read_token_file("a\0b")
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(SettingsError, match="is no file"):
+        read_token_file(tmp_path / "pipe")  # at once, though nobody writes to it
+
+
+def test_a_profile_s_token_file_of_a_user_who_is_not_there_is_not_found(tmp_path: Path) -> None:
+    settings = resolve(environ(tmp_path, {"default": {"token_file": "~nobody-of-this-name/token"}}))
+    with pytest.raises(SettingsError, match=r"~nobody-of-this-name/token .* can't be read: No such file"):
+        assert settings.token
 
 
 def test_no_token_is_in_what_a_log_would_show(tmp_path: Path) -> None:
@@ -177,6 +187,8 @@ def test_the_token_nearer_to_the_user_wins_and_in_one_place_the_token_itself(tmp
         ("http://build:4851", False),
         ("https://build:4850", False),
         ("http://other:4850", False),
+        ("http://build:4850/", True),
+        ("http://build:4850/team-b", False),
     ],
 )
 def test_a_profile_s_token_goes_to_the_profile_s_relay_only(tmp_path: Path, url: str, goes_there: bool) -> None:
@@ -247,6 +259,12 @@ async def test_connect_looks_where_the_commands_look(tmp_path: Path, monkeypatch
     with pytest.raises(SettingsError, match="no profile 'missing'"):
         relay_client.connect(agent="x")
     relay_client.connect("http://127.0.0.1:9", agent="x", token="t")  # nothing is looked up
+    relay_client.connect("http://127.0.0.1:9", agent="x", token=False)
+    monkeypatch.delenv("RELAY_PROFILE")
+    async with asyncio.timeout(5):
+        with pytest.raises(relay_client.Unreachable):
+            async with relay_client.connect(agent="x", token=False, reconnect=False):
+                pass
 
 
 def test_it_needs_nothing_but_the_standard_library() -> None:

@@ -34,6 +34,10 @@ def test_major_and_minor_count(theirs: str, ours: str, older: str | None) -> Non
     assert older is None or (older in words and theirs in words and ours in words)  # type: ignore[operator]
 
 
+def test_a_relay_s_words_do_nothing_to_a_terminal() -> None:
+    assert "version 99.0???x?, this" in str(skew("99.0\x1b];x\x07"))
+
+
 def test_it_is_said_once_for_each_version(caplog: pytest.LogCaptureFixture) -> None:
     warned = warn_of_skew("ws://x", "99.1.0", None)
     warned = warn_of_skew("ws://x", "99.1.0", warned)

@@ -240,6 +240,20 @@ async def test_a_disk_without_room_is_said_with_its_figures(
     assert (await door.get("/api/backup")).status_code == 200
 
 
+async def test_a_disk_that_fills_up_while_a_backup_is_made_ends_it(
+    relay: Relay, door: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms = iter((10**12, 1000))
+    monkeypatch.setattr(keeping, "room_in", lambda folder: next(rooms))
+    answer = await door.get("/api/backup")
+    assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
+    assert "the disk filled up meanwhile" in answer.json()["error"]
+    assert "and 1000 are free" in answer.json()["error"]
+    assert list(relay.config.data.glob(f"{TEMPORARY}*")) == []
+    monkeypatch.undo()
+    assert (await door.get("/api/backup")).status_code == 200
+
+
 async def test_what_a_killed_relay_left_is_removed_at_the_next_start(daemon: Daemon) -> None:
     daemon.kill()
     (daemon.data / f"{TEMPORARY}backup").write_bytes(b"half")

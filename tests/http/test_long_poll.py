@@ -63,6 +63,18 @@ async def test_it_ends_empty_when_nothing_comes(daemon: Daemon) -> None:
         await waiting(door, 0)
 
 
+async def test_who_waits_again_and_again_is_never_silent_however_soon_that_counts(make_daemon: Any) -> None:
+    daemon = make_daemon("--stale-after", "1s").start()
+    async with client(daemon) as door:
+        await door.post("/api/agents", json={"id": "ben"})
+        for _ in range(3):
+            began = time.monotonic()
+            answer = await door.get("/api/messages", params=WAIT)
+            assert (answer.status_code, answer.json()) == (200, [])
+            assert time.monotonic() - began < 10, "not as long as was asked for"
+            assert (await door.get("/api/agents/ben")).json()["status"] == "online"
+
+
 async def test_mail_that_is_not_wanted_does_not_end_it(daemon: Daemon) -> None:
     async with client(daemon) as door:
         poll = asyncio.create_task(door.get("/api/messages", params=WAIT | {"channel": "ci"}))

@@ -23,6 +23,7 @@ STEPS = 200
 DAMAGE = {
     # what finds it: (how it is done, the row that is named, words of what is said)
     "message_kinds": ("UPDATE messages SET hops = -1 WHERE message = :plain", ":plain", "hops is -1"),
+    "message_headers": ("UPDATE messages SET headers = 'a: b' WHERE message = :plain", ":plain", "no object in JSON"),
     "message_place": ("UPDATE messages SET thread = 900 WHERE message = :plain", ":plain", "thread 900"),
     "message_without_work": ("UPDATE messages SET claimable = 1 WHERE message = :plain", ":plain", "no work of it"),
     "counter_missing": ("DELETE FROM counters", "message", "no counter message"),
@@ -55,7 +56,7 @@ DAMAGE = {
     "delivery_without_place": ("DELETE FROM ranked WHERE message = :urgent", ":urgent", "it would never come"),
     "delivery_not_woken": ("DELETE FROM alarms WHERE message = :urgent", ":urgent", "nothing wakes it then"),
     "delivery_not_ended": (
-        "UPDATE deliveries SET expires_at = 5, stage = 'queued' WHERE message = :reply", ":reply", "nothing looks at it",
+        "UPDATE deliveries SET expires_at = 5, stage = 'queued' WHERE message = :reply", ":reply", "nothing looks at",
     ),
     "delivery_of_what_is_over": (
         "UPDATE deliveries SET stage = 'queued' WHERE message = :done AND agent = 'ben'", ":done", "its work is done",
@@ -63,7 +64,7 @@ DAMAGE = {
     "ask_state": ("UPDATE asks SET state = 'answered' WHERE message = :asked", ":asked", "its reply is none"),
     "ask_message": ("UPDATE asks SET asker = 'eve' WHERE message = :asked", ":asked", "eve asked"),
     "ask_refused": ("UPDATE deliveries SET stage = 'dead' WHERE message = :asked", ":asked", "its delivery is dead"),
-    "agent_words": ("UPDATE agents SET tags = '[' WHERE agent = 'ada'", "ada", "are no JSON"),
+    "agent_words": ("UPDATE agents SET tags = '[' WHERE agent = 'ada'", "ada", "are no list in JSON"),
     "token_end": ("UPDATE tokens SET ends_at = NULL WHERE number = 2", "2", "ends_at is none"),
     "token_rights": ("UPDATE tokens SET digest = x'00' WHERE number = 1", "1", "digest has 1 bytes"),
     "pair_state": ("UPDATE pairs SET is_live = NULL WHERE pair = :pair", ":pair", "is_live is none"),
@@ -93,6 +94,17 @@ def test_a_sound_store_has_no_findings(busy: Busy) -> None:
     assert (report.schema, report.bytes % 4096) == (layout.newest_schema(), 0)
     assert report.rows["work"] == 14
     assert all(report.rows.values()), "something of everything is in it"
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("agents", name) for name in ("tags", "caps", "channels", "will")] + [("tokens", "scopes")]
+)
+def test_json_of_another_kind_is_found(table: str, column: str, copied: Callable[[], Path]) -> None:
+    """A relay would not come up on it."""
+    folder = copied()
+    damage(folder, f"UPDATE {table} SET {column} = '1'", {})
+    found = {finding.check for finding in verify_folder(folder).findings}
+    assert found == {{"agents": "agent_words", "tokens": "token_rights"}[table]}
 
 
 @pytest.mark.parametrize("check", DAMAGE)

@@ -5,13 +5,16 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from relay_proto.frames import Send
+from relay_proto.frames import GetOverview, Send
+from relay_server.config import Config
 from relay_server.notify import Notifier, Watchdog
+from relay_server.server import Relay
+from relay_server.store.interface import Answer, Question
 from tests.daemon import Daemon
 from tests.relay.raw import Raw
 
@@ -210,3 +213,32 @@ async def test_the_watchdog_hears_of_a_daemon_that_idles_and_not_of_one_whose_st
     log = daemon.log.read_text()
     assert "the store does not answer; the watchdog is told nothing" in log
     assert log.count("the watchdog is told nothing") == 1, "once, not at each tick"
+
+
+async def test_what_is_counted_in_the_store_may_hang_as_well(
+    manager: Manager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`overview` asks the store by another way than the other questions do."""
+    relay = Relay(Config(port=0, data=tmp_path / "data"), notifier=Notifier(manager.address, watchdog_s=1000.0))
+    run = asyncio.create_task(relay.run())
+    while (await asyncio.to_thread(manager.hear))[0] != "READY=1":
+        pass
+    is_asked, may_answer = asyncio.Event(), asyncio.Event()
+    look_up = relay.store.look_up
+
+    async def hang(questions: Sequence[Question], now_ms: int) -> list[Answer]:
+        is_asked.set()
+        await may_answer.wait()
+        return await look_up(questions, now_ms)
+
+    monkeypatch.setattr(relay.store, "look_up", hang)
+    asking = asyncio.create_task(relay.callers.look_up(GetOverview(id=0, limit=1)))
+    await asyncio.wait_for(is_asked.wait(), 20)
+    relay.watchdog.tell(None, relay.now() + 501.0)
+    assert manager.hear_all() == [["STATUS=the store does not answer (look-up)"]]
+    may_answer.set()
+    await asyncio.wait_for(asking, 20)
+    relay.watchdog.tell(None, relay.now() + 1002.0)
+    assert manager.hear_all() == [["WATCHDOG=1", "STATUS=the store answers again"]]
+    relay.stop()
+    assert await run == 0

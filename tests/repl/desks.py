@@ -32,10 +32,12 @@ def desk_at(agent: Agent, *, width: int | None = 80) -> Desk:
 
 
 async def do(desk: Desk, line: str) -> Result:
-    """What a line gives."""
+    """What a line gives; it counts as printed."""
     call = call_of(desk, line)
     assert call is not None, line
-    return await call(desk)
+    result = await call(desk)
+    await desk.surfaced(result.surfaces)
+    return result
 
 
 async def say(desk: Desk, line: str) -> list[str]:

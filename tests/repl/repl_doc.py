@@ -13,19 +13,23 @@ from typing import Final
 from relay_client.repl.commands import COMMANDS
 from relay_client.repl.commands.helping import SECTIONS, TARGETS, TIMES, every_command
 from relay_client.repl.commands.pairing import PAIR_COLUMNS
-from relay_client.repl.commands.parts import MESSAGE_COLUMNS
-from relay_client.repl.commands.reading import AGENT_COLUMNS, OWED_COLUMNS, RECEIPT_COLUMNS, TASK_COLUMNS
+from relay_client.repl.commands.parts import MESSAGE_COLUMNS, SENT_COLUMNS
+from relay_client.repl.commands.reading import AGENT_COLUMNS, ONE_COLUMNS, OWED_COLUMNS, RECEIPT_COLUMNS, TASK_COLUMNS
 from relay_client.repl.commands.working import CLAIM_COLUMNS
 
 DOC: Final = Path(__file__).parents[2] / "docs" / "repl.md"
 COLUMNS: Final = {
+    "`send`, `say`, `reply`, `ask`, `schedule`": SENT_COLUMNS,
+    "`submit`": (*SENT_COLUMNS, "occurrences"),
     "`inbox`, `thread`": MESSAGE_COLUMNS,
+    "`message`": ONE_COLUMNS,
     "`agents`, `who`": AGENT_COLUMNS,
     "`tasks`": TASK_COLUMNS,
+    "`task`": (*TASK_COLUMNS, "body"),
     "`claim`": CLAIM_COLUMNS,
     "`owed`": OWED_COLUMNS,
     "`receipts`": RECEIPT_COLUMNS,
-    "`pair list`": PAIR_COLUMNS,
+    "`pair` and its commands": PAIR_COLUMNS,
 }
 
 

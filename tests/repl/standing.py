@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from relay_client import Agent, Message
+from relay_client import Agent, Message, Page
 from relay_client.pairs import Pair
 from relay_client.repl.desk import Desk
 from relay_proto import frames
-from relay_proto.frames import AgentCard, Deliver, Event, OwedReply
+from relay_proto.errors import RelayError
+from relay_proto.frames import AgentCard, Deliver, Event, OwedReply, StoredMessage
 
 NOW = datetime(2026, 11, 20, 14, 10, 0, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -27,6 +28,8 @@ class StandIn:
         self.ack_came = asyncio.Event()
         self.cards: list[AgentCard] = []
         self.asked = 0
+        self.refuses: RelayError | None = None  # what acks are refused with
+        self.lies_there: list[StoredMessage] = []
         self.owes: list[OwedReply] = []
         self.subscribed: set[str] = set()
         self.pairs: dict[int, frames.Pair] = {}
@@ -47,6 +50,11 @@ class StandIn:
         }
         return Message(cast(Agent, self), Deliver(message=message, body=body, **(usual | fields)))
 
+    async def inbox(self, *, limit: int, after: int | None = None) -> Page[StoredMessage]:
+        """What `lies_there` has, a page for each limit."""
+        rest = [item for item in self.lies_there if after is None or item.message > after]
+        return Page(rest[:limit], rest[limit - 1].message if len(rest) > limit else None)
+
     async def owed(self, agent: str | None = None) -> list[OwedReply]:
         return self.owes
 
@@ -61,6 +69,8 @@ class StandIn:
     async def ack(self, messages: list[int], stage: str = "done") -> None:
         self.acked.append((messages, stage))
         self.ack_came.set()
+        if self.refuses is not None:
+            raise self.refuses
 
     async def subscribe(self, *events: str) -> None:
         self.subscribed.update(events)

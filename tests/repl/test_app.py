@@ -147,6 +147,8 @@ def test_at_a_terminal_it_is_a_human_beside_what_it_was(daemon: Daemon) -> None:
     typist.see("you are ann")
     assert tags_of(daemon, "ann") == ["blue", "human"]
     assert typist.leave() == 0
+    assert run(daemon.url, "--agent", "ann", module="relay_client.repl", stdin=b"inbox\n").code == 0
+    assert tags_of(daemon, "ann") == ["blue"]  # what cron says as ann is no word of a person
 
 
 def test_a_script_is_no_human(daemon: Daemon) -> None:
@@ -162,9 +164,13 @@ def test_use_goes_on_as_another_and_comes_back_from_where_nobody_answers(daemon:
         "there": {"agent": "bob"},
         "secret": {"url": daemon.url, "token_file": "missing.token"},
     }
+    assert run(daemon.url, "--agent", "boss", "-c", "submit --hold ann do it", module="relay_client.repl").code == 0
     typist = Typist(daemon.url, "--agent", "ann", env=with_profiles(tmp_path, profiles))
     typist.see("you are ann")
+    typist.type("claim 1")
+    typist.see("is yours")
     typist.type("use rev")
+    typist.see("given back: #1")
     typist.see(f"you are rev-1 at {daemon.url}")  # the profile has no URL: that of the command line stays
     with listening(daemon.url, "bob"):
         for wrong, said in {"nowhere": "no relay at", "there": "bob is online", "secret": "can't be read"}.items():

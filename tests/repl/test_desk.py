@@ -1,6 +1,9 @@
 """desk: what stands in front of the user, and what completion remembers."""
 
+import pytest
+
 from relay_client.repl.desk import NOTED_MAX, PREVIEW_CELLS, preview
+from relay_proto.errors import UnknownMessage
 from relay_proto.frames import AgentCard, Task
 from tests.repl.standing import NOW_MS, StandIn, desk_of
 
@@ -20,6 +23,16 @@ async def test_what_is_settled_is_acked_and_no_longer_unread() -> None:
     await desk.settle([12])
     assert agent.acked == [([12], "done")]
     assert (desk.unread, desk.fences) == ({}, {})
+
+
+async def test_of_some_that_are_settled_those_that_are_not_there_are_told_and_the_others_are_dealt_with() -> None:
+    agent = StandIn()
+    desk = desk_of(agent, [])
+    desk.unread = {12: agent.message_of(12), 14: agent.message_of(14)}
+    agent.refuses = UnknownMessage("1 of these", detail={"messages": [13]})
+    with pytest.raises(UnknownMessage):
+        await desk.settle([12, 13])
+    assert list(desk.unread) == [14]
 
 
 async def test_surfacing_nothing_asks_nothing() -> None:

@@ -22,6 +22,7 @@ def test_a_list_in_each_form() -> None:
 def test_one_record_is_an_object_and_an_empty_list_a_list() -> None:
     assert show(told("done", message=1, reason=None), "json") == ['{"message":1}']
     assert show(told("done", message=1), "raw", is_terminal=False) == ["1"]
+    assert show(told("done", message=1, reason=None, state="done"), "raw", is_terminal=False) == ["1\t\tdone"]
     assert show(listed(["none"], [], ("a",)), "json") == ["[]"]
     assert show(listed(["none"], [], ("a",)), "jsonl") == []
     assert show(Result(), "json") == []

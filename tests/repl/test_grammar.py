@@ -86,11 +86,26 @@ def test_an_empty_line_or_a_comment_is_nothing(line: str) -> None:
     assert parse(line, COMMANDS) is None
 
 
+def test_what_begins_with_the_sign_in_a_talk_is_no_guess_at_a_command() -> None:
+    with pytest.raises(GrammarError, match=r"no command 'srv/cache' \(to say it to ben: say /srv/cache is full\)"):
+        parse("/srv/cache is full", COMMANDS, peer="ben")
+    with pytest.raises(GrammarError, match=r"no command 'inbx'; did you mean 'inbox'\? help lists them"):
+        parse("/inbx", COMMANDS, peer="ben")
+
+
+def test_a_text_of_several_lines_is_no_comment_whatever_it_begins_with() -> None:
+    call = parse("# The plan\nwe rest", COMMANDS, peer="ben")
+    assert call is not None
+    assert call.values == ("# The plan\nwe rest",)
+    with pytest.raises(GrammarError, match="there is no command '#'"):
+        parse("# The plan\nwe rest", COMMANDS)
+
+
 @pytest.mark.parametrize(
     ("line", "said", "at"),
     [
         ("sned x y", "there is no command 'sned'; did you mean 'send'? help lists them", 0),
-        ("zzz", "there is no command 'zzz'; to TARGET lets you talk without a command", 0),
+        ("zzz", "there is no command 'zzz'; help lists them, to TARGET lets you just talk", 0),
         ("send", "TARGET is missing; send [OPTIONS] TARGET TEXT", 4),
         ("send builder", "TEXT is missing; send [OPTIONS] TARGET TEXT", 12),
         ("send teg:x hi", "; send [OPTIONS] TARGET TEXT", 5),

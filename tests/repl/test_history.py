@@ -2,6 +2,7 @@
 
 import secrets
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,13 @@ def test_each_profile_has_its_own(tmp_path: Path) -> None:
     assert lines_of() == []
     assert lines_of("ops/night") == ["tasks"]
     assert (tmp_path / "state" / "relay" / "repl-history-ops-night").exists()
+
+
+@pytest.mark.parametrize("line", ["token=" * 40_000, "token" * 50_000, "key: " * 50_000, "a1A-" * 60_000])
+def test_a_long_line_that_was_pasted_is_looked_through_at_once(line: str) -> None:
+    began = time.process_time()
+    holds_secret(line)
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from relay_client import Events
 from relay_client.repl.desk import Desk
 from relay_client.repl.live import Live
 from relay_proto import frames, limits
-from relay_proto.errors import UnknownMessage
-from relay_proto.frames import Event, OwedReply
+from relay_proto.errors import Forbidden, StorageFull, UnknownMessage
+from relay_proto.frames import Event, OwedReply, StoredMessage
 from tests.repl.standing import NOW_MS, StandIn, desk_of
 
 WAIT_S = 10.0
@@ -106,7 +106,41 @@ async def test_an_offer_that_was_given_back_is_announced_anew() -> None:
         desk.unread.pop(12)
         agent.deliver(12, claimable=True, attempt=2)
         await until(lambda: len(shown) == 2)
-        assert "(work, attempt 2)" in shown[1]
+        assert "(work, again)" in shown[1]
+
+
+async def test_what_was_seen_in_an_earlier_session_is_counted_and_not_printed_again() -> None:
+    agent, shown = StandIn(), list[str]()
+    agent.lies_there = [
+        StoredMessage(
+            message=number, sender="builder", to="me", sent_at=NOW_MS, thread=number, hops=0, stage=stage, body=""
+        )
+        for number, stage in ((11, "surfaced"), (12, "surfaced"), (13, "pushed"))
+    ]
+    for number in (11, 12, 13):
+        agent.deliver(number, attempt=2)
+    async with living(agent, shown) as desk:
+        await until(lambda: len(shown) == 2)
+        assert shown[0] == "* 2 messages that you saw before are not acked; inbox shows what there is"
+        assert shown[1].startswith("● 14:10:00  #13 ")
+        assert list(desk.unread) == [11, 12, 13]
+        assert desk.seen >= {11, 12}
+
+
+async def test_a_refused_report_and_a_token_that_may_not_ask_end_nothing() -> None:
+    agent, shown = StandIn(), list[str]()
+    agent.refuses = StorageFull("no room")
+
+    async def owed(name: str | None = None) -> list[OwedReply]:
+        raise Forbidden("not with this token")
+
+    agent.owed = owed  # type: ignore[method-assign]
+    async with living(agent, shown):
+        for number in (1, 2):
+            agent.deliver(number)
+            await until(lambda wanted=number: len(agent.acked) == wanted)  # type: ignore[misc]  # bound now
+        agent.told.put_nowait(Event(event="presence", at=NOW_MS, agent="ben", status="online"))
+        await until(lambda: "* ben is online" in shown)
 
 
 async def test_printing_goes_on_while_the_relay_can_not_be_told() -> None:
@@ -218,6 +252,27 @@ async def test_work_that_another_one_took_is_unread_no_more() -> None:
     assert shown == ["* #12 is claimed by ben"]
 
 
+async def test_what_is_owed_is_told_again_after_a_reconnect_only_if_it_is_more() -> None:
+    agent, shown = StandIn(), list[str]()
+    owed = [OwedReply(message=9, asker="zoe", agent="me", asked_at=0, reply_by_at=NOW_MS + 60_000)]
+    more = [*owed, OwedReply(message=10, asker="zoe", agent="me", asked_at=0, reply_by_at=NOW_MS + 60_000)]
+    agent.owes = owed
+    await told(agent, shown, *(Event(event="owed", at=NOW_MS, items=items) for items in (owed, owed, more, more)))
+    assert [line.partition(",")[0] for line in shown] == [
+        "* you owe zoe a reply to #9",
+        "* you owe zoe a reply to #9",
+        "* you owe zoe a reply to #10",
+    ]
+
+
+async def test_of_tasks_what_others_do_is_told_and_not_what_one_does_oneself() -> None:
+    agent, shown = StandIn(), list[str]()
+    ready = Event(event="task.ready", at=NOW_MS, message=50, agent="me", state="ready")
+    done = Event(event="task.done", at=NOW_MS, message=50, agent="ben", state="done")
+    await told(agent, shown, ready, done)
+    assert shown == ["* #50 is done by ben"]
+
+
 async def test_a_claim_that_was_lost_is_held_no_more() -> None:
     agent, shown = StandIn(), list[str]()
     lost = Event(event="claim.lost", at=NOW_MS, message=13, fence=4, reason="its lease ran out")
@@ -233,7 +288,7 @@ async def test_who_is_invited_into_a_pair_is_told_how_to_answer() -> None:
     )
     await told(agent, shown, Event(event="pair.opened", at=NOW_MS, message=40, agent="ben", pair=record))
     assert shown == [
-        "* pair #40 with ben is open by ben",
+        "* ben invited you into pair #40",
         "* pair accept 40 takes part, pair reject 40 declines",
     ]
 
@@ -252,3 +307,5 @@ async def test_who_opened_a_pair_talks_in_it_once_it_is_accepted_until_it_ends()
         record.state = "ended"
         agent.told.put_nowait(Event(event="pair.ended", at=NOW_MS, message=40, agent="ben", pair=record))
         await until(lambda: desk.pair is None)
+        assert desk.peer == "builder"
+        await until(lambda: "* what you say goes to builder now" in shown)

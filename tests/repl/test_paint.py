@@ -3,6 +3,7 @@
 import random
 import re
 import sys
+import time
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_a_message_to_oneself_says_who_and_what() -> None:
 
 def test_a_message_to_a_group_says_to_whom_and_its_marks_stand_before_the_text() -> None:
     (line,) = lines_of("do it", to="cap:review", channel="ci", subject="PR 7", claimable=True, attempt=2)
-    assert line == "● 14:10:00  #12  builder → cap:review  [ci] (work, attempt 2) PR 7: do it"
+    assert line == "● 14:10:00  #12  builder → cap:review  [ci] (work, again) PR 7: do it"
 
 
 def test_the_thread_is_named_where_nothing_else_names_it() -> None:
@@ -50,6 +51,14 @@ def test_a_long_message_is_wrapped_between_words_and_set_in() -> None:
     first, second, *_ = lines_of("the second step of the build fails since yesterday and nobody knows why that is so")
     assert first == "● 14:10:00  #12  builder  the second step of the build fails since yesterday and"
     assert second == "            nobody knows why that is so"
+
+
+@pytest.mark.parametrize("gap", ["\t", " ", " \t", "\u3000"])
+def test_a_text_that_is_all_gaps_is_laid_out_at_once(gap: str) -> None:
+    began = time.process_time()
+    lines = lines_of("a" + gap * 8_000)
+    assert time.process_time() - began < 0.2, "who sends that holds up the prompt"
+    assert lines == ["● 14:10:00  #12  builder  a"]
 
 
 def test_line_breaks_are_kept_and_none_of_them_can_pose_as_ours() -> None:
@@ -150,3 +159,12 @@ def test_a_stored_message_that_was_never_delivered_is_no_repetition() -> None:
     )
     (line,) = message_lines(item, now=NOW, own="me", width=80, stage="queued")
     assert line == "  14:10:00  #12  queued  me → bob  hi"
+
+
+def test_an_answer_that_is_too_wide_is_wrapped_between_words_and_json_is_not() -> None:
+    assert answer_lines(["    to --off ends that again", '{"a": "b c d e f g h"}', "short"], 20) == [
+        "    to --off ends",
+        "    that again",
+        '{"a": "b c d e f g h"}',
+        "short",
+    ]

@@ -109,6 +109,31 @@ async def test_of_a_flood_what_was_not_printed_is_not_surfaced_and_inbox_shows_i
         assert (await bob.receipts(sent[30].message))[0].stage == "surfaced"
 
 
+async def test_a_line_is_said_to_whom_it_was_begun_for_or_to_nobody(shared: Daemon) -> None:
+    async with terminal(shared.url, name("ann")) as ann, relay_client.connect(shared.url, agent=name("bob")) as bob:
+        await ann.desk.agent.send(bob.name, "first")
+        ann.type("to carl\r")
+        await ann.see("goes to carl")
+        ann.type("you are fired")
+        await ann.until_typed("you are fired")
+        ann.desk.peer = bob.name  # as when a pair was accepted meanwhile
+        ann.type("\r")
+        assert f"it would go to {bob.name} now; you began this line for carl" in await ann.see("! not sent")
+        await ann.until_typed("you are fired")
+        ann.type(", carl\r")
+        await ann.see(f"→ {bob.name}: in the inbox")
+        assert [(await bob.receive()).body for _ in range(2)] == ["first", "you are fired, carl"]
+
+
+async def test_a_comment_in_a_talk_is_said_to_be_one_and_a_text_with_a_heading_is_none(shared: Daemon) -> None:
+    async with terminal(shared.url, name("ann")) as ann, terminal(shared.url, name("bob")) as bob:
+        ann.type(f"to {bob.name}\r# 1 of 3\r")
+        await ann.see("* a comment, said to nobody")
+        ann.type("# The plan\x1b\rwe rest\r")
+        assert (await bob.see("# The plan")).endswith("# The plan")
+        assert (await bob.see("we rest")).strip() == "we rest"
+
+
 async def test_a_wrong_line_is_answered_and_the_prompt_goes_on(shared: Daemon) -> None:
     async with terminal(shared.url, name("ann")) as ann:
         ann.type("sned bob x\r")

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.command import Outcome, environment, introduce, run
 from tests.daemon import Daemon
 
@@ -31,12 +33,13 @@ def test_it_stops_at_the_first_error_with_its_code_and_line(shared: Daemon) -> N
     introduce(shared.url, "you2")
     failed = repl(shared, agent="me2", stdin="send you2 first\nsend nobody hello\nsend you2 second\n")
     assert failed.code == 1
-    assert "in line 2: send nobody hello" in failed.err
+    assert failed.err.startswith("relay-repl: line 2: to is 'nobody'")
     assert failed.err.count("\n") == 1
     assert failed.out.count("→ you2") == 1
     wrong = repl(shared, agent="me2", stdin="sned you2 x\n")
     assert wrong.code == 2
-    assert "did you mean 'send'" in wrong.err
+    assert wrong.err == "relay-repl: line 1: there is no command 'sned'; did you mean 'send'? help lists them\n"
+    assert repl(shared, "--keep-going", agent="me2", stdin="sned you2 x\n").err == wrong.err
     later = repl(shared, agent="me2", stdin="claim\n")
     assert (later.code, "no work is ready for me2" in later.err) == (3, True)
 
@@ -45,8 +48,8 @@ def test_keep_going_does_the_rest_and_ends_with_the_first_code(shared: Daemon) -
     introduce(shared.url, "you3")
     done = repl(shared, "--keep-going", agent="me3", stdin="ack one\nsend nobody hello\nsend you3 hello\n")
     assert done.code == 2
-    assert [line.partition("; in ")[2] for line in done.err.splitlines()] == [
-        "line 1: ack one", "line 2: send nobody hello"
+    assert [line[: len("relay-repl: line 1: ")] for line in done.err.splitlines()] == [
+        "relay-repl: line 1: ", "relay-repl: line 2: "
     ]  # fmt: skip
     assert "→ you3" in done.out
     assert repl(shared, "--keep-going", agent="me3", stdin="who\n").code == 0
@@ -56,7 +59,7 @@ def test_each_c_is_a_command_and_stdin_is_left_alone(shared: Daemon) -> None:
     introduce(shared.url, "you4")
     done = repl(shared, "-c", "send you4 one", "-c", "ack x", "-c", "send you4 two", agent="me4", stdin="who\n")
     assert done.code == 2
-    assert "; in -c 2: ack x" in done.err
+    assert done.err.startswith("relay-repl: -c 2: 'x' is no message id")
     assert len(done.out.splitlines()) == 1
 
 
@@ -184,6 +187,40 @@ def test_a_file_works_as_stdin_like_a_pipe(shared: Daemon, tmp_path: Path) -> No
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert "\nsend [OPTIONS] TARGET TEXT\n" in done.stdout
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_what_is_no_utf_8_is_refused_and_not_sent(shared: Daemon, tmp_path: Path, kind: str) -> None:
+    name = f"me15-{kind}"
+    data = b"\xef\xbb\xbfschedule 1h caf\xc3\xa9\r\nschedule 1h caf\xe9\nschedule 1h tea"
+    (tmp_path / "script").write_bytes(data)
+    with (tmp_path / "script").open("rb") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "relay_client.repl", shared.url, "--agent", name, "--keep-going", "-o", "json"],
+            stdin=file if kind == "file" else None, input=None if kind == "file" else data,
+            capture_output=True, timeout=WAIT_S, env=environment({"LC_ALL": "C.UTF-8"}),
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert b"line 2" in done.stderr
+    assert b"(0xe9) is no UTF-8" in done.stderr
+    sent = repl(shared, "-o", "jsonl", "-c", f"inbox --of {name}", agent="me15").records
+    assert [one["body"] for one in sent] == ["caf\u00e9", "tea"]
+
+
+def test_what_nobody_could_read_has_not_surfaced(shared: Daemon) -> None:
+    repl(shared, "-c", "schedule 0 look", agent="me16")
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb") as out:
+        subprocess.run(
+            [sys.executable, "-m", "relay_client.repl", shared.url, "--agent", "me16", "-c", "inbox"],
+            stdin=subprocess.DEVNULL, stdout=out, timeout=WAIT_S, env=environment(), check=True,
+        )  # fmt: skip
+    (item,) = repl(shared, "-o", "jsonl", "-c", "inbox --of me16", agent="me17").records
+    assert item["stage"] in ("queued", "pushed")
+    repl(shared, "-c", "inbox", agent="me16")
+    (item,) = repl(shared, "-o", "jsonl", "-c", "inbox --of me16", agent="me17").records
+    assert item["stage"] == "surfaced"
 
 
 def test_a_line_without_end_is_refused(shared: Daemon) -> None:

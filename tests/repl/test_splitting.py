@@ -35,6 +35,7 @@ def split(text: str, *, peer: str | None = None) -> list[tuple[str, str]]:
         ("pair open ben about it", [("command", "pair"), ("sub", "open"), ("agent", "ben"), ("text", "about it")]),
         ("progress 7 nearly there", [("command", "progress"), ("task", "7"), ("text", "nearly there")]),
         ("progress 7 ", [("command", "progress"), ("task", "7"), ("share", "")]),
+        ('"/" x', [("command", "/"), ("surplus", "x")]),  # a sign in quotes is none
     ],
 )  # fmt: skip
 def test_a_line_is_split_by_what_its_words_are_there_for(text: str, expected: list[tuple[str, str]]) -> None:

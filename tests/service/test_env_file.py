@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay_client.service.env_file import EnvFileError, changed, read, render
+from relay_client.service.env_file import EnvFileError, changed, masked, read, render
 
 
 def test_what_is_written_is_read_back_and_begins_with_what_it_is_for() -> None:
@@ -28,3 +28,23 @@ def test_errors_name_file_and_line_and_never_a_value() -> None:
         read("RELAY_PORT=1\nexport RELAY_TOKEN=the-secret\n", "relay.env")
     assert str(caught.value).startswith("relay.env: line 2")
     assert "the-secret" not in str(caught.value)
+
+
+def test_a_comment_with_a_form_feed_is_one_line() -> None:
+    assert changed("# a\x0cb\u2028c\nA=1", {"B": "2"}, "relay.env") == "# a\x0cb\u2028c\nA=1\nB=2\n"
+    assert changed("", {"B": "2"}, "relay.env") == "B=2\n"
+
+
+def test_what_is_shown_has_no_secret_however_it_is_written() -> None:
+    text = (
+        "# mine\n; RELAY_TOKEN=hidden-old\nRELAY_PORT = 5000\nAGENT_RELAY_TOKEN=hidden-one\n\n"
+        'RELAY_TOKEN="hid\\$den\\"two"\nRELAY_INTEGRATIONS=ci:hidden-three\nRELAY_DATA="/srv/a b"\n'
+    )
+    assert masked(text, "relay.env") == (
+        "# mine\n# (a comment)\nRELAY_PORT=5000\nAGENT_RELAY_TOKEN=(a secret of 10 characters)\n\n"
+        "RELAY_TOKEN=(a secret of 11 characters)\nRELAY_INTEGRATIONS=(a secret of 15 characters)\n"
+        'RELAY_DATA="/srv/a b"\n'
+    )
+    for spread in ('RELAY_TOKEN="hidden\n#hidden\nRELAY_PORT=hidden"\n', "RELAY_TOKEN=hidden\\\n#hidden\n"):
+        assert masked(spread, "relay.env").startswith("RELAY_TOKEN=(a secret of ")
+        assert "hidden" not in masked(spread, "relay.env")

@@ -3,8 +3,10 @@
 import plistlib
 from pathlib import Path
 
+import pytest
+
 from relay_client.service.launchd import parse_print, plist
-from relay_client.service.systemd import Service
+from relay_client.service.systemd import Service, UnitError
 
 SERVICE = Service(("/opt/a b/relay", "serve"), Path("/Users/ada/.config/relay/relay.env"), Path("/Users/ada/data"))
 LOG = Path("/Users/ada/Library/Logs/relay/relay.log")
@@ -48,3 +50,8 @@ def test_print_is_read_by_its_own_lines_not_by_those_of_what_is_nested() -> None
     found = parse_print(said)
     assert (found["state"], found["runs"], found["pid"], found["last exit code"]) == ("running", "3", "4711", "1")
     assert "PATH" not in found
+
+
+def test_a_path_with_a_control_character_is_refused_in_words() -> None:
+    with pytest.raises(UnitError, match=r"'/Users/\\x07' has a line break or another control character"):
+        plist(SERVICE, LOG, Path("/Users/\x07"))

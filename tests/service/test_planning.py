@@ -7,7 +7,7 @@ import pytest
 
 from relay_client.service.places import Places, find_places
 from relay_client.service.planning import Plan, SetupError, Wanted, plan
-from relay_client.service.steps import Folder, Private, Write, do
+from relay_client.service.steps import Folder, Private, StepError, Write, described, do
 
 
 @pytest.fixture
@@ -156,3 +156,35 @@ def test_a_folder_of_others_is_warned_about_and_a_relay_s_is_not(places: Places,
 
 def test_a_place_that_does_not_last_is_warned_about(places: Places) -> None:
     assert "emptied at a restart" in planned(places, data=Path("/tmp/relay-data")).warnings[0]
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536", "-1", "99999999999999999999"])
+def test_a_port_that_is_none_gets_into_no_profile(places: Places, port: str) -> None:
+    places.config.mkdir(parents=True)
+    places.env_file.write_text(f"RELAY_PORT={port}\n")
+    with pytest.raises(SetupError, match="RELAY_PORT is no port from 1 to 65535"):
+        planned(places)
+    assert planned(places, port=5000).url == "http://127.0.0.1:5000"
+
+
+def test_who_edits_a_file_while_setup_asks_loses_nothing(places: Places) -> None:
+    made = planned(places)
+    places.config.mkdir(parents=True)
+    places.env_file.write_text("RELAY_TOKEN=of-somebody-else\n")
+    with pytest.raises(StepError, match=r"relay\.env was made by somebody else meanwhile"):
+        carry_out(made)
+    assert places.env_file.read_text() == "RELAY_TOKEN=of-somebody-else\n"
+    carry_out(planned(places))
+    made = planned(places, "second-token", rotate=True, port=5000)
+    places.profiles_file.write_text('{"mine": {}}')
+    with pytest.raises(StepError, match=r"profiles\.json was changed by somebody else meanwhile"):
+        carry_out(made)
+    assert places.profiles_file.read_text() == '{"mine": {}}'
+
+
+def test_no_secret_of_the_env_file_is_shown(places: Places) -> None:
+    places.config.mkdir(parents=True)
+    places.env_file.write_text('AGENT_RELAY_TOKEN="hid\\$den"\nRELAY_INTEGRATIONS=ci:hidden\n# RELAY_TOKEN=hidden\n')
+    shown = "\n".join(line for _, step in planned(places, port=5000).steps for line in described(step))
+    assert "RELAY_PORT=5000" in shown
+    assert "hid" not in shown

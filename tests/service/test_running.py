@@ -200,5 +200,11 @@ def test_the_relay_is_started_by_an_absolute_path_past_every_link(
     assert command()[-1] == "serve"
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     assert command() == (str(tmp_path / "python"), "-P", "-m", "relay_client.cli", "serve")
-    (tmp_path / "relay").symlink_to("/bin/sh")
+    (tmp_path / "relay").symlink_to("/bin/sh")  # somebody else's
+    assert command()[0] == str(tmp_path / "python")
+    (tmp_path / "relay").unlink()
+    (tmp_path / "ours").write_text("#!/usr/bin/python3\nfrom relay_client.cli import main\n")
+    (tmp_path / "relay").symlink_to(tmp_path / "ours")
+    assert command()[0] == str(tmp_path / "python")  # it can't be started
+    (tmp_path / "ours").chmod(0o755)
     assert command() == (str(tmp_path / "relay"), "serve")

@@ -8,6 +8,7 @@ import pytest
 
 from relay_client.service import steps
 from relay_client.service.steps import Folder, Private, Remove, Run, Step, StepError, Write, described, do, output_of
+from relay_client.service.systemd import START_S
 
 
 def test_steps_are_done_in_their_order(tmp_path: Path) -> None:
@@ -57,6 +58,50 @@ def test_what_can_t_be_written_leaves_what_was_there_and_names_it(tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    """A unit that was masked is a link to /dev/null, and root could put a file in its place."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "relay.service").symlink_to("/dev/null")
+    (tmp_path / "loop").symlink_to("loop")
+    for name, said in (
+        ("pipe", r"pipe can't be written: it is no file"),
+        ("link", r"link can't be written: \S+/pipe is no file"),
+        ("relay.service", r"is masked; systemctl --user unmask relay\.service"),
+        ("loop", r"loop is a link that leads to itself"),
+    ):
+        with pytest.raises(StepError, match=said):
+            do([Write(tmp_path / name, "text")])
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "loop", "pipe", "relay.service"]
+
+
+@pytest.mark.parametrize("was", [None, "as it was\n"])
+def test_what_somebody_else_wrote_meanwhile_stays(tmp_path: Path, was: str | None) -> None:
+    path = tmp_path / "file"
+    write = Write(path, "ours\n", was=was)
+    path.write_text("theirs\n")
+    with pytest.raises(StepError, match="by somebody else meanwhile, and stays"):
+        do([write])
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("file", "theirs\n")]
+    path.unlink()
+    if was is not None:
+        path.write_text(was)
+    do([write])
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("file", "ours\n")]
+
+
+def test_a_start_has_as_long_as_the_relay_s_own_and_a_question_has_not() -> None:
+    assert steps.RUN_S > START_S > steps.ASK_S
+
+
+def test_a_command_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "RUN_S", 0.2)
+    with pytest.raises(StepError, match=r"sleep 60 did not end within 0\.2 s"):
+        do([Run(("sleep", "60"))])
+
+
 def test_a_command_that_fails_ends_it_with_what_it_said_and_what_is_known_about_that(tmp_path: Path) -> None:
     todo: list[Step] = [
         Run(("/bin/sh", "-c", "echo never mind >&2; exit 3"), may_fail=True),
@@ -84,8 +129,8 @@ def test_a_command_is_tried_as_often_as_it_may_be(tmp_path: Path, monkeypatch: p
 
 
 def test_a_secret_is_shown_by_its_length() -> None:
-    lines = described(Write(Path("/x"), "TOKEN=abcdef\n\tindented\n", 0o600, secret="abcdef"))
-    assert lines == ["write /x (mode 0600):", "    TOKEN=(a secret of 6 characters)", "      indented"]
+    lines = described(Write(Path("/x"), "abcdef\n", 0o600, shown="(a secret of 6 characters)\n\tindented\n"))
+    assert lines == ["write /x (mode 0600):", "    (a secret of 6 characters)", "      indented"]
     assert described(Run(("a", "b c"), may_fail=True)) == ["run a 'b c' (which may fail)"]
     assert described(Folder(Path("/f"))) == ["make the folder /f (mode 0700)"]
     assert described(Private(Path("/f"), 0o600)) == ["make /f private (mode 0600)"]

@@ -65,7 +65,7 @@ async def test_messages_that_come_while_one_types_do_not_tear_the_line(
         async with asyncio.timeout(10):
             message = await bob.receive()
         assert message.body == "half a li!!!!!ne"
-        pane.wait_for(rf"→ {bob_name}: in the inbox, online$")
+        pane.wait_for(rf"→ {bob_name}: in the inbox, online")
 
 
 @pytest.mark.parametrize(("columns", "rows"), SCREENS)

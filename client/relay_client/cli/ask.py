@@ -75,7 +75,7 @@ async def question(door: Door, to: str, body: str | bytes, **fields: Any) -> "Me
         async with relay_client.connect(
             door.url,
             agent=door.name,
-            token=door.token,
+            token=door.token or False,
             credit=limits.CREDIT_MAX,  # what lies unread in front of the reply must not be in its way
             connect_timeout_s=min(door.timeout_s, CONNECT_S_MAX),
             **before,

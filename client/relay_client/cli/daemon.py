@@ -92,6 +92,8 @@ def uninstall(manager: str | None, dry_run: bool) -> None:
     chosen = _manager(manager, places, dry_run)
     if not chosen.file.exists() and not dry_run:
         raise click.ClickException(f"{chosen.file} is not there: the relay is not installed as a service")
+    if not dry_run:
+        _status(chosen)  # as with install: one that is not to be stopped keeps its unit
     _carry_out(chosen, chosen.uninstall(), dry_run)
     data = serving(places, os.environ).data
     there = [str(path) for path in (data, places.env_file, places.token_file) if path.exists()]

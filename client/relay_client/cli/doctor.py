@@ -14,6 +14,8 @@ from .output import Form, output_options, put, put_records
 from .values import span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from ..service.finding import Finding
     from ..settings import Settings
 
@@ -89,15 +91,27 @@ def _findings(
     except SettingsError as exc:
         findings.append(fail("profile", str(exc), "mend that; no command works until then"))
     served = serving(places, os.environ)
-    findings += here.check_settings(places, served.problem, served.config_file)
     folder = served.data if data is None else Path(os.path.abspath(data.expanduser()))
-    findings += here.check_permissions(places, folder)
-    findings += here.check_disk(folder)
+    findings += _looked("settings", lambda: here.check_settings(places, served.problem, served.config_file))
+    findings += _looked("permissions", lambda: here.check_permissions(places, folder))
+    findings += _looked("disk", lambda: here.check_disk(folder))
     findings += _store(folder)
     findings += here.check_port(served.host, served.port)
     findings += here.check_files()
-    findings += check_service(places, folder)
+    findings += _looked("service", lambda: check_service(places, folder))
     return findings
+
+
+def _looked(check: str, look: "Callable[[], Iterable[Finding]]") -> "list[Finding]":
+    """What a check found. Where it may not even look (a folder of somebody else's), that is what was found."""
+    from ..service.finding import fail
+
+    try:
+        return list(look())
+    except OSError as exc:
+        return [
+            fail(check, f"{exc.filename} can't be looked at: {exc.strerror}", "see whose it is, and what is above it")
+        ]
 
 
 def _ask_relay(settings: "Settings", timeout_s: float) -> "list[Finding]":

@@ -151,7 +151,7 @@ def say_where_from(exc: RelayError, settings: Settings) -> None:
 
 
 WHERE: Final = {DEFAULT: "the default", COMMAND_LINE: "from the command line"}
-ITS_OWN_NAME: Final = (COMMAND_LINE, "env RELAY_AS")
+ITS_OWN_NAME: Final = (COMMAND_LINE, "env RELAY_AS", "env AGENT_RELAY_AS")
 """Where a name comes from that is meant for a command, not for the agent in whose environment it runs."""
 
 client_options = door_options(
@@ -193,7 +193,12 @@ async def ask(door: Door, action: Callable[["Agent"], Awaitable[Result]], *, aga
                 try:
                     # A visit: a command that looks must not change who is there, nor take anybody's messages.
                     async with relay_client.connect(
-                        door.url, agent=door.name, token=door.token, instance=instance, visit=True, reconnect=False
+                        door.url,
+                        agent=door.name,
+                        token=door.token or False,  # nothing else than what the settings said: they know whose it is
+                        instance=instance,
+                        visit=True,
+                        reconnect=False,
                     ) as agent:
                         results.append(await action(agent))
                 except expected:

@@ -61,10 +61,14 @@ def _pair_line(event: Event, own_name: str) -> str:
     pair = event.pair
     assert pair is not None
     others = [name for name in (pair.sender, pair.to) if name != own_name]
-    by = f" by {_who(event, own_name)}" if event.agent else ""
-    about = f": {pair.objective}" if pair.objective and pair.state in ("pending", "active") else ""
-    state = "open" if pair.state == "pending" else pair.state
-    return f"pair #{pair.pair} with {' and '.join(others)} is {state}{by}{_why(event)}{about}"
+    who = _who(event, own_name)
+    if pair.state == "pending":
+        invited = "you" if pair.to == own_name else pair.to
+        objective = f": {pair.objective}" if pair.objective else ""
+        return f"{who or pair.sender} invited {invited} into pair #{pair.pair}{_why(event)}{objective}"
+    by = f" by {who}" if event.agent and pair.state != "active" else ""
+    about = f": {pair.objective}" if pair.objective and pair.state == "active" else ""
+    return f"pair #{pair.pair} with {' and '.join(others)} is {pair.state}{by}{_why(event)}{about}"
 
 
 def _work_lines(event: Event, own_name: str) -> list[str]:

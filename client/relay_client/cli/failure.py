@@ -125,13 +125,22 @@ class _Warnings(logging.Handler):
         text = escape(record.getMessage())
         if text not in self._said:
             self._said.add(text)
-            print(f"{self._program}: warning: {text}", file=sys.stderr, flush=True)
+            try:
+                print(f"{self._program}: warning: {text}", file=sys.stderr, flush=True)
+            except OSError:  # nobody reads it, and what was to be done is done all the same
+                _to_nowhere(2)
 
 
 def _reader_gone() -> int:
-    """Python flushes stdout once more at exit: give it somewhere to go."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _to_nowhere(1)
     return OK
+
+
+def _to_nowhere(descriptor: int) -> None:
+    """Python flushes its streams once more at exit: gives the one that nobody reads somewhere to go."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def _open_what_is_closed() -> None:
@@ -166,7 +175,7 @@ def explain(exc: BaseException) -> tuple[int, str]:
     if isinstance(exc, (KeyboardInterrupt, click.Abort)):
         return INTERRUPTED, ""
     if isinstance(exc, click.UsageError):
-        return USAGE, f"{_which(exc) or _sentence(exc.format_message())}{_usage(exc.ctx)}"
+        return USAGE, f"{_which(exc) or _sentence(exc.format_message())}{_usage(exc.ctx or _context(exc))}"
     if isinstance(exc, click.ClickException):
         return exc.exit_code, escape(exc.format_message())
     return _explain_relay(exc)
@@ -178,6 +187,16 @@ def _which(exc: click.UsageError) -> str | None:
     if type(exc).__name__ != "NoArgsIsHelpError" or exc.ctx is None or not isinstance(group, click.Group):
         return None
     return f"say which: {exc.ctx.command_path} {'|'.join(group.list_commands(exc.ctx))}"
+
+
+def _context(exc: click.UsageError) -> click.Context | None:
+    """Of what click raises without one (an option that lacks its value): that of the command that was parsed."""
+    found, step = None, exc.__traceback__
+    while step is not None:
+        context = step.tb_frame.f_locals.get("ctx") if step.tb_frame.f_code.co_name == "parse_args" else None
+        found = context if isinstance(context, click.Context) else found
+        step = step.tb_next
+    return found
 
 
 def _usage(context: click.Context | None) -> str:

@@ -86,7 +86,7 @@ async def _listen(ear: Ear, takeover: bool) -> None:
     before = await registration(door, door.name, instead=None if takeover else TAKEOVER.format(door.name))
     meta = {**(before.get("meta") or {}), **ear.groups.get("meta", {})}
     groups = before | ear.groups | ({"meta": meta} if meta else {})
-    async with relay_client.connect(door.url, agent=door.name, token=door.token, **groups) as agent:
+    async with relay_client.connect(door.url, agent=door.name, token=door.token or False, **groups) as agent:
         await agent.subscribe("task")
         say(f"{door.name} listens at {door.url}; Ctrl-C ends it")
         with connection_news(agent, say):

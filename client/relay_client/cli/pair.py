@@ -57,8 +57,8 @@ def pair() -> None:
 
     \b
     Exit codes with --wait: 0 it was accepted
-                            3 there was no answer in time (the invitation stands)
                             4 it was rejected or has ended
+                            124 there was no answer in time (the invitation stands)
                             others as for every command: see relay --help""",
 )
 @click.argument("to", metavar="TO", callback=check_agent)
@@ -92,18 +92,18 @@ def open_pair(
 
 
 async def _answer(door: Door, record: PairRecord, wait_s: float) -> PairRecord:
-    """The pair when it is not pending any more; waits for it over restarts of the relay. Raises NotYet."""
+    """The pair when it is not pending any more; waits for it over restarts of the relay. Raises TimeRanOut."""
     import relay_client
 
     connect_s = min(door.timeout_s, CONNECT_S_MAX)
     async with relay_client.connect(
-        door.url, agent=door.name, token=door.token, visit=True, connect_timeout_s=connect_s
+        door.url, agent=door.name, token=door.token or False, visit=True, connect_timeout_s=connect_s
     ) as agent:
         opened = await agent.pair(record.pair)
         try:
             await opened.answer(wait_s)
         except TimeoutError:
-            raise failure.NotYet(
+            raise failure.TimeRanOut(
                 f"{record.to} has not answered within {span_text(wait_s)}; the invitation stands, "
                 f"relay pair hangup {record.pair} takes it back"
             ) from None

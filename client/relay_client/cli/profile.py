@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ..profiles import find_profile, profile_names, profiles_path
+from ..profiles import SettingsError, find_profile, profile_names, profiles_path
 from ..settings import Value, resolve
 from .door import profiles_that_begin
 from .output import Form, output_options, put, put_record, put_records, width
@@ -30,16 +30,26 @@ def profile() -> None:
 @profile.command("list", short_help="Show the names of all profiles.")
 @output_options
 def list_profiles(form: Form) -> None:
-    """Show the names of all profiles, each with its relay and its agent."""
-    found = [find_profile(os.environ, name) for name in profile_names(os.environ)]
-    records = [{"profile": one.name, **one.values} for one in found if one is not None]
+    """Show the names of all profiles, each with its relay and its agent. One with a mistake is said at the end."""
+    records: list[dict[str, Any]] = []
+    mistake: SettingsError | None = None
+    for name in profile_names(os.environ):
+        try:
+            one = find_profile(os.environ, name)
+        except SettingsError as exc:
+            mistake = mistake or exc
+        else:
+            assert one is not None, name
+            records.append({"profile": one.name, **one.values})
     if form.is_json:
         put_records(form, records)
     elif records:
         rows = ((one["profile"], one.get("url", ""), one.get("agent", ""), one.get("label", "")) for one in records)
         put(table(("PROFILE", "URL", "AGENT", "LABEL"), rows, width()))
-    else:
+    elif mistake is None:
         click.echo(f"there is no profile in {profiles_path(os.environ) or 'any file: this user has no home'}", err=True)
+    if mistake is not None:
+        raise mistake
 
 
 @profile.command(short_help="Show the settings that hold with a profile.")

@@ -34,9 +34,12 @@ class Serving(NamedTuple):
 
 def serving(places: "Places", environ: Mapping[str, str]) -> Serving:
     """What would serve. A client that was installed without the server knows the defaults alone."""
-    there = places.env_file.exists()
-    kept = {name: environ[name] for name in OF_A_SERVICE if name in environ} if there else dict(environ)
     usual = Serving("127.0.0.1", limits.DEFAULT_PORT, places.data)
+    try:
+        there = places.env_file.exists()
+    except OSError as exc:  # a folder above it that is not ours to look into
+        return usual._replace(problem=f"{places.env_file} can't be looked at: {exc.strerror}")
+    kept = {name: environ[name] for name in OF_A_SERVICE if name in environ} if there else dict(environ)
     try:
         report: dict[str, Any] = folder_work("config show")(kept, None, places.env_file if there else None)
     except click.ClickException:

@@ -137,7 +137,7 @@ async def outcome(door: Door, message: int, wait_s: float) -> Task:
 
     connect_s = min(door.timeout_s, CONNECT_S_MAX)
     async with relay_client.connect(
-        door.url, agent=door.name, token=door.token, visit=True, connect_timeout_s=connect_s
+        door.url, agent=door.name, token=door.token or False, visit=True, connect_timeout_s=connect_s
     ) as agent:
         try:
             await agent.result(message, timeout_s=wait_s)

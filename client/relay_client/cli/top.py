@@ -145,7 +145,7 @@ async def _watch(door: Door, every_s: float, order: str) -> None:
 
     watch = Watch(door, every_s, order)
     watch.rates.take((await ask(door, _look))[0])  # a relay that is not there is an error, not a screen
-    async with relay_client.connect(door.url, agent=door.name, token=door.token, visit=True) as agent:
+    async with relay_client.connect(door.url, agent=door.name, token=door.token or False, visit=True) as agent:
         await _draw(watch, agent)
 
 

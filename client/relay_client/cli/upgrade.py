@@ -57,7 +57,7 @@ def _run(command: tuple[str, ...]) -> int:
 
 
 def _say_what_is_next(before: str) -> None:
-    """Asks a new process: this one still is the old version."""
+    """Asks a new process: this one still is the old version. Raises ClickException when that can't start."""
     asked = subprocess.run(
         [sys.executable, "-P", "-c", "from relay_proto.version import __version__; print(__version__)"],
         capture_output=True,
@@ -66,9 +66,11 @@ def _say_what_is_next(before: str) -> None:
     )
     now = asked.stdout.strip()
     if asked.returncode or not now:
-        put([f"the new version does not start: {escape(asked.stderr.strip()[-300:])}"])
-    else:
-        put([f"{before} was the newest already" if now == before else f"{before} -> {escape(now)}"])
+        said = " ".join(asked.stderr.split())[-300:]
+        raise click.ClickException(
+            f"the new version does not start, a relay that runs goes on with the old one: {said}"
+        )
+    put([f"{before} was the newest already" if now == before else f"{before} -> {escape(now)}"])
     put([escape(line) for line in next_lines()])
 
 

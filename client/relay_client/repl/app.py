@@ -26,11 +26,10 @@ from ..settings import DEFAULT, Settings, resolve
 from .forms import FORMS
 
 if TYPE_CHECKING:
+    from .desk import Desk
     from .desk import Settings as DeskSettings
     from .script import Script
 
-HUMAN: Final = "human"
-"""The tag of what a person writes through."""
 GREETING: Final = "relay-repl {}: you are {} at {}. Ctrl-D leaves."
 
 
@@ -49,8 +48,9 @@ class Repl:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.argument("url", metavar="[URL]", required=False)
+@click.option("--url", "named_url", metavar="URL", help="The same as URL.  [env: RELAY_URL]")
 @click.option(
-    "--agent", "name", callback=check_agent, metavar="NAME", help="Which agent you are.  [default: USER@HOST]"
+    "--agent", "--as", "name", callback=check_agent, metavar="NAME", help="Which agent you are.  [default: USER@HOST]"
 )
 @click.option("--profile", metavar="NAME", help="What profiles.json has under this name.  [env: RELAY_PROFILE]")
 @click.option("--token", metavar="TOKEN", help="What lets you in.  [env: RELAY_TOKEN]")
@@ -65,6 +65,7 @@ class Repl:
 @click.version_option(__version__, prog_name="relay-repl", message="%(prog)s %(version)s")
 def repl(
     url: str | None,
+    named_url: str | None,
     name: str | None,
     profile: str | None,
     takeover: bool,
@@ -87,8 +88,11 @@ def repl(
         from .script import Script
 
         script = Script(commands, keep_going=keep_going)
-    flags |= {"url": url, "agent": name}
-    run(talk(Repl(flags, profile, takeover, quiet, DeskSettings(form=form), script)))
+    if url is not None and named_url is not None:
+        raise click.UsageError("URL and --url are two ways to say the same; give one of them")
+    flags |= {"url": url or named_url, "agent": name}
+    watch = {"submitted"} if script is None else set[str]()  # who hands out work wants to know what becomes of it
+    run(talk(Repl(flags, profile, takeover, quiet, DeskSettings(form=form, watch=watch), script)))
 
 
 async def talk(one: Repl) -> None:
@@ -139,6 +143,7 @@ async def session(one: Repl, settings: Settings, opened: list[bool]) -> None:
     """Registers and shows the prompt, or does the script. `opened` has an item once it is let in."""
     import relay_client
 
+    from .commands import Switch
     from .desk import Desk
 
     door = Door(settings.url, settings.token, settings.agent or default_name(), COMMAND_TIMEOUT_S, settings)
@@ -151,7 +156,9 @@ async def session(one: Repl, settings: Settings, opened: list[bool]) -> None:
             exc.add_note(f"this one is {'the default' if source == DEFAULT else f'from {source}'}")
         raise
     credit = 1 if is_script else limits.CREDIT_MAX  # unread messages stay unacked; a script reads none of them
-    async with relay_client.connect(door.url, agent=door.name, token=door.token, credit=credit, **before) as agent:
+    async with relay_client.connect(
+        door.url, agent=door.name, token=door.token or False, credit=credit, **before
+    ) as agent:
         opened.append(True)
         if one.script is not None:
             desk = Desk(agent, show=put, now=now, width=width, profile=settings.profile, settings=one.desk)
@@ -168,19 +175,32 @@ async def session(one: Repl, settings: Settings, opened: list[bool]) -> None:
         if not one.quiet:
             show([GREETING.format(__version__, door.name, door.url)])
         with connection_news(agent, lambda line: None if one.quiet else show([paint.news_line(f"* {line}")])):
-            await Screen(desk, door.url, token=door.token).run()
-        if desk.fences:
-            show([f"given back: {', '.join(f'#{message}' for message in desk.fences)}"])
+            try:
+                await Screen(desk, door.url, token=door.token).run()
+            except Switch:
+                say_given_back(desk)
+                raise
+        say_given_back(desk)
+
+
+def say_given_back(desk: "Desk") -> None:
+    """The session is left in good order: the relay gives its claims to whoever wants them."""
+    if desk.fences:
+        desk.show([f"given back: {', '.join(f'#{message}' for message in desk.fences)}"])
 
 
 async def who_to_be(one: Repl, door: Door, settings: Settings) -> dict[str, Any]:
     """What to register with: what the agent had before, and over it what the profile and the environment say."""
     before = await registration(door, door.name, instead=None if one.takeover else TAKEOVER.format(door.name))
+    from .commands.own import HUMAN
+
     given = settings.register()
     meta = {**(before.get("meta") or {}), **given.get("meta", {})}
     before |= given | ({"meta": meta} if meta else {})
     if one.script is None:  # a script is no person: it must not end loops
         before["tags"] = [*(tag for tag in before.get("tags", ()) if tag != HUMAN), HUMAN][-limits.NAMES_MAX :]
+    elif "tags" in before and "tags" not in given:  # what the prompt left behind is not the script's
+        before["tags"] = [tag for tag in before["tags"] if tag != HUMAN]
     return before
 
 

@@ -11,11 +11,13 @@ Rules
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from relay_proto.errors import RelayError, UnknownMessage
 from relay_proto.frames import AgentCard, EventKind, StoredMessage, Task
 
 from ..cli.escape import escape
@@ -33,10 +35,12 @@ PREVIEW_CELLS: Final = 50
 WATCHES: Final[dict[str, tuple[EventKind, ...]]] = {
     "receipts": ("receipt",),
     "presence": ("presence",),
+    "submitted": ("task",),
     "tasks": ("tasks",),
     "pairs": (),
 }
-"""What can be watched, and what is subscribed to for it. What becomes of one's own pairs is told unasked."""
+"""What can be watched, and what is subscribed to for it. submitted: what becomes of the tasks that this agent sent;
+tasks: of all. What becomes of one's own pairs is told unasked."""
 
 
 @dataclass(slots=True)
@@ -97,6 +101,7 @@ class Desk:
         self.owed_count = 0
         self.owes_asked = asyncio.Event()
         self._cards_at = float("-inf")
+        self._peer_before: str | None = None  # whom bare text went to before the pair
 
     @property
     def form(self) -> str:
@@ -110,15 +115,42 @@ class Desk:
     # -- messages ----------------------------------------------------------------------------------------------------
 
     async def surfaced(self, messages: Iterable[int]) -> None:
-        """Tells the relay that the user has these in front of them."""
+        """Tells the relay that the user has these in front of them; what was taken back meanwhile is left out."""
         if identifiers := list(messages):
             self.seen = {message for message in (*self.seen, *identifiers) if message in self.unread}
-            await self.agent.ack(identifiers, stage="surfaced")
+            with contextlib.suppress(UnknownMessage):
+                await self.agent.ack(identifiers, stage="surfaced")
 
     async def settle(self, messages: list[int]) -> None:
-        """Acks these as done; they leave the inbox."""
-        await self.agent.ack(messages)
+        """Acks these as done; they leave the inbox. Raises UnknownMessage when some were not in it; the others did."""
+        try:
+            await self.agent.ack(messages)
+        except UnknownMessage as exc:
+            unknown = exc.detail.get("messages", messages)
+            self.forget(*(message for message in messages if message not in unknown))
+            raise
         self.forget(*messages)
+
+    async def answered(self, agent: str) -> list[int]:
+        """A word to an agent deals with what they wrote and the user has seen: all but work, invitations and what a
+        reply is owed to. The ids that were acked."""
+        plain = [
+            number
+            for number, message in self.unread.items()
+            if message.sender == agent and number in self.seen and not _wants_more(message)
+        ]
+        if plain:
+            with contextlib.suppress(RelayError):  # the word itself was said
+                await self.settle(plain)
+        return plain
+
+    def waits_for_reply(self, agent: str) -> list[int]:
+        """Questions of this agent that the user has seen and not answered."""
+        return [
+            number
+            for number, message in self.unread.items()
+            if message.sender == agent and number in self.seen and message.reply_by_at is not None
+        ]
 
     def forget(self, *messages: int) -> None:
         """These are not in front of the user any more: dealt with, or taken away. So are claims on them."""
@@ -130,6 +162,23 @@ class Desk:
     def owes_changed(self) -> None:
         """What this agent owes may have changed: it is asked for again soon."""
         self.owes_asked.set()
+
+    # -- pairs -------------------------------------------------------------------------------------------------------
+
+    def enter(self, pair: "Pair") -> None:
+        """Bare text goes into this pair from now on."""
+        if self.pair is None:
+            self._peer_before = self.peer
+        self.pair, self.peer, self.opened = pair, None, None
+
+    def leave(self, identifier: int) -> bool:
+        """This pair is over: bare text goes to whom it went before. Whether it went into this pair."""
+        if self.opened == identifier:
+            self.opened = None
+        if self.pair is None or self.pair.pair != identifier:
+            return False
+        self.pair, self.peer, self._peer_before = None, self._peer_before, None
+        return True
 
     # -- what completion knows ---------------------------------------------------------------------------------------
 
@@ -169,6 +218,11 @@ class Desk:
         if events:
             await self.agent.unsubscribe(*events)
         self.settings.watch.difference_update(kinds)
+
+
+def _wants_more(message: "Message") -> bool:
+    """Whether it is not dealt with by a word to its sender."""
+    return message.claimable or message.reply_by_at is not None or message.type == "pair.open"
 
 
 def preview(item: "Message | StoredMessage | Task") -> str:

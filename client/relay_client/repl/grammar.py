@@ -140,17 +140,20 @@ def parse(line: str, commands: Mapping[str, Command], *, peer: str | None = None
                 raise GrammarError(said, at=exc.at, unfinished=exc.unfinished) from None
             raise
     if is_command:
-        near = did_you_mean(first.word, _names(commands)) or "; to TARGET lets you talk without a command"
+        near = did_you_mean(first.word, _names(commands))
+        talk = "" if near else ", to TARGET lets you just talk"
+        if peer is not None and not any(_is_slip(first.word, name) for name in _names(commands)):
+            near, talk = f" (to say it to {peer}: say {_short(text)})", ""  # /srv/cache is full
         unfinished = first.end == len(text) and any(name.startswith(first.word) for name in _names(commands))
-        message = joined(f"there is no command {first.word[:40]!r}{near}", "help lists them")
+        message = joined(f"there is no command {first.word[:40]!r}{near}", f"help lists them{talk}")
         raise GrammarError(message, at=first.start, unfinished=unfinished)
     _refuse_slip(text, first, commands, peer or "")
     return Call(commands["say"], (text,), {})
 
 
 def _is_comment(text: str, peer: str | None) -> bool:
-    """`# so` is none of our business. To a peer one may say `#12 is done`."""
-    return text.startswith("#") and (peer is None or text == "#" or text[1:2].isspace())
+    """`# so` is none of our business. To a peer one may say `#12 is done`, and a text whose first line looks so."""
+    return text.startswith("#") and "\n" not in text.rstrip() and (peer is None or text == "#" or text[1:2].isspace())
 
 
 def _names(commands: Mapping[str, Command]) -> list[str]:

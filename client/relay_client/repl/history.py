@@ -19,12 +19,13 @@ HISTORY_BYTES_MAX: Final = 1024 * 1024
 """Some ten thousand lines: months of talk, and read in a blink at the start."""
 
 _SECRET: Final = re.compile(
-    r"(?i:token|secret|passw(?:or)?d|bearer|authorization|api.?key|credential)\w*(?:\s+is\b)?\W{1,4}"
-    r"(?=\S*\d)\S{6,}"  # the word for one, and what may be one: `token=abc123`
+    r"(?i:token|secret|passw(?:or)?d|bearer|authorization|api.?key|credential)\w{0,20}(?:\s+is\b)?\W{1,6}"
+    r"(?=\S{0,100}\d)\S{6}"  # the word for one, and what may be one: `token=abc123`
     r"|(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{32,}(?![\w-])"  # what looks like one: base64
     r"|(?<!\w)[0-9a-fA-F]{32,}(?!\w)"  # and in hex
 )
-"""Not the bare word token: fleets of models talk of tokens all day."""
+"""Each part has a limit: a long line that was pasted must not be gone over again and again. Not the bare word token:
+fleets of models talk of tokens all day."""
 
 
 class PrivateHistory(FileHistory):

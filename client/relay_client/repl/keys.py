@@ -9,6 +9,8 @@ Up goes back among lines that begin alike, Ctrl-C drops the line, Ctrl-D on an e
 """
 
 import os
+import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,6 +21,9 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.input.typeahead import store_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
 from prompt_toolkit.keys import Keys
+
+from ..cli.escape import escape
+from . import paint
 
 if TYPE_CHECKING:
     from .desk import Desk
@@ -44,10 +49,25 @@ def bindings(desk: "Desk") -> KeyBindings:
     @keys.add("c-x", "c-e")
     def _edit(event: KeyPressEvent) -> None:
         if desk.settings.editor:
+            if (
+                shutil.which(program_of(desk.settings.editor)) is None
+            ):  # prompt-toolkit would try others, without a word
+                desk.show(
+                    paint.error_lines(f"can't run {escape(desk.settings.editor)}; set editor changes it", desk.width())
+                )
+                return
             os.environ["VISUAL"] = desk.settings.editor  # what prompt-toolkit looks at first
         event.current_buffer.open_in_editor()
 
     return keys
+
+
+def program_of(command: str) -> str:
+    """The first word of a command, as a shell has it."""
+    try:
+        return (shlex.split(command) or [""])[0]
+    except ValueError:  # a quote that is not closed
+        return command
 
 
 @contextmanager

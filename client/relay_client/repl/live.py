@@ -15,9 +15,10 @@ from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from relay_proto import limits
-from relay_proto.errors import RelayError, UnknownMessage
-from relay_proto.frames import Event
+from relay_proto.errors import RelayError
+from relay_proto.frames import Event, OwedReply
 
+from ..cli.escape import escape
 from ..cli.events import event_lines, owed_lines
 from . import paint
 from .announcer import Announcer, Left
@@ -43,6 +44,7 @@ class Live:
         self._seen: list[int] = []  # printed, not reported yet
         self._seen_some = asyncio.Event()
         self._is_full = False
+        self._owed: set[tuple[int, str]] = set()  # what the user was told last that is owed
 
     def loops(self, events: "Events") -> "tuple[Coroutine[Any, Any, None], ...]":
         """All that runs as long as the session lives; each raises why it ended (Replaced, Unauthorized)."""
@@ -53,8 +55,15 @@ class Live:
     async def receive(self) -> None:
         """Takes what is delivered."""
         desk = self.desk
+        before = await self._seen_before()
         while True:
             message = await desk.agent.receive(surfaced=False)
+            if message.message in before and message.message not in desk.unread:
+                before.discard(message.message)
+                desk.unread[message.message] = message
+                desk.seen.add(message.message)
+                desk.note(message)
+                continue
             is_new = message.message not in desk.unread
             desk.unread[message.message] = message
             if is_new:
@@ -64,6 +73,26 @@ class Live:
                 if message.reply_by_at is not None:
                     desk.owes_changed()
             self._warn_when_full()
+
+    async def _seen_before(self) -> set[int]:
+        """What was in front of the user before this session and is not dealt with: a line says how much that is."""
+        found: set[int] = set()
+        after: int | None = None
+        with contextlib.suppress(RelayError):  # the token may not allow it: then all of it is printed
+            while len(found) < limits.CREDIT_MAX:
+                page = await self.desk.agent.inbox(limit=limits.PAGE_MAX, after=after)
+                found.update(item.message for item in page if item.stage == "surfaced")
+                after = page.next
+                if after is None:
+                    break
+        if found:
+            what = (
+                "1 message that you saw before is"
+                if len(found) == 1
+                else f"{len(found):,} messages that you saw before are"
+            )
+            self._news([f"{what} not acked; inbox shows what there is"])
+        return found
 
     def _warn_when_full(self) -> None:
         """Says once that the relay holds back what comes next: otherwise it would look as if nobody wrote any more."""
@@ -116,7 +145,7 @@ class Live:
             await self._seen_some.wait()
             self._seen_some.clear()
             seen, self._seen = self._seen, []
-            with contextlib.suppress(UnknownMessage):  # withdrawn in the same moment
+            with contextlib.suppress(RelayError):  # a full disk, a quota: no reason to end the session
                 await self.desk.surfaced(message for message in seen if message in self.desk.unread)
 
     # -- news --------------------------------------------------------------------------------------------------------
@@ -127,9 +156,11 @@ class Live:
         `events` was made before anything else was asked, so that nothing is missed. Raises when the session ends.
         """
         desk = self.desk
-        owed = await desk.agent.owed()
-        desk.owed_count = sum(item.agent == desk.agent.name for item in owed)
-        self._news(owed_lines(owed, desk.agent.name, now=desk.now()))
+        with contextlib.suppress(RelayError):  # the token may not allow it; why a session ends is raised below
+            owed = await desk.agent.owed()
+            desk.owed_count = sum(item.agent == desk.agent.name for item in owed)
+            self._owed = owed_pairs(owed)
+            self._news(owed_lines(owed, desk.agent.name, now=desk.now()))
         async for event in events:
             await self._heard(event)
 
@@ -145,9 +176,21 @@ class Live:
             desk.fences.pop(message, None)
         elif event.event == "owed" or event.event.startswith("reply."):
             desk.owes_changed()
-        self._news(event_lines(event, desk.agent.name, now=desk.now()))
+        if not self._is_known(event):
+            self._news(event_lines(event, desk.agent.name, now=desk.now()))
         if event.pair is not None:
             await self._paired(event)
+
+    def _is_known(self, event: Event) -> bool:
+        """Whether it needs no line: the user has just done it, and the answer to the command says so (an invitation, a
+        task); or what is owed after a reconnect is what was owed before."""
+        own = self.desk.agent.name
+        if event.event == "owed":
+            before, self._owed = self._owed, owed_pairs(event.items or [])
+            return self._owed <= before
+        if event.pair is not None:
+            return event.pair.state == "pending" and event.pair.sender == own
+        return event.event.startswith("task.") and event.agent == own
 
     async def _paired(self, event: Event) -> None:
         """Who is invited is told how to answer. Who opened a pair that was accepted talks in it from then on; who is in
@@ -159,13 +202,12 @@ class Live:
         elif record.state == "active" and record.pair == desk.opened:
             desk.opened = None
             with contextlib.suppress(RelayError):
-                desk.pair, desk.peer = await desk.agent.pair(record.pair), None
-                self._news([f"what you say goes to {desk.pair.partner}; pair hangup ends it"])
-        elif record.state in ("rejected", "ended"):
-            if desk.pair is not None and desk.pair.pair == record.pair:
-                desk.pair = None
-            if desk.opened == record.pair:
-                desk.opened = None
+                pair = await desk.agent.pair(record.pair)
+                desk.enter(pair)
+                self._news([f"what you say goes to {pair.partner}; pair hangup ends it"])
+        elif record.state in ("rejected", "ended") and desk.leave(record.pair):
+            whom = "nobody" if desk.peer is None else escape(desk.peer)
+            self._news([f"what you say goes to {whom} now"])
 
     async def count_owed(self) -> None:
         """Keeps the number of replies that are owed, asking anew when it may have changed."""
@@ -185,6 +227,11 @@ class Live:
     def _tell(self, item: "Message | list[str]") -> None:
         self._announcer.came(item, asyncio.get_running_loop().time())
         self._came.set()
+
+
+def owed_pairs(items: "Iterable[OwedReply]") -> set[tuple[int, str]]:
+    """Which reply is owed by whom."""
+    return {(item.message, item.agent) for item in items}
 
 
 def _sender(item: "Message | list[str]") -> str | None:

@@ -146,9 +146,8 @@ def thread_of(message: Any) -> list[str]:
 
 
 def again(message: Any) -> list[str]:
-    """That it came before: `attempt 2`. A stored message without an attempt was not delivered yet."""
-    attempt = getattr(message, "attempt", None) or 1
-    return [f"attempt {attempt}"] if attempt > 1 else []
+    """That it was given to this agent before. A stored message without an attempt was not delivered yet."""
+    return ["again"] if (getattr(message, "attempt", None) or 1) > 1 else []
 
 
 def _wrapped(text: str, first: int, rest: int) -> Iterator[str]:
@@ -205,11 +204,24 @@ def error_lines(message: str, width: int | None) -> list[str]:
     return [styled(("! ", "bold red"), (lines[0], "red")), *(styled((f"  {line}", "red")) for line in lines[1:])]
 
 
-def answer_lines(lines: Iterable[str]) -> list[str]:
-    """What a command gives, ready lines of it left as they are: ids and presence stand out, headings are bold."""
+def answer_lines(lines: Iterable[str], width: int | None = None) -> list[str]:
+    """What a command gives, ready lines of it left as they are: ids and presence stand out, headings are bold. What is
+    wider than the screen (no table is) is wrapped between words, set in as it begins; JSON is left in one piece.
+    """
+    lines = [piece for line in lines for piece in _fitting(line, width)]
     if not colours():
-        return list(lines)
+        return lines
     return [line if "\x1b" in line else _answer_line(line) for line in lines]
+
+
+def _fitting(line: str, width: int | None) -> Iterator[str]:
+    if width is None or "\x1b" in line or line.startswith("{") or cells(line) <= width:
+        yield line
+        return
+    text = line.lstrip(" ")
+    indent = " " * min(len(line) - len(text), width // 2)
+    for piece in _wrapped(text, width - len(indent), width - len(indent)):
+        yield indent + piece
 
 
 def _answer_line(line: str) -> str:

@@ -13,9 +13,11 @@ from collections.abc import Coroutine, Iterable
 from functools import partial
 from typing import Any, Final
 
+import click
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app, get_app_session, run_in_terminal
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.patch_stdout import patch_stdout
 
@@ -41,6 +43,8 @@ PROMPT_CELLS_MAX: Final = 32
 """Cells of each name in the prompt: a long one must leave room for the line."""
 CLOSING: Final = (signal.SIGHUP, signal.SIGTERM)
 """The window was closed, or the system goes down: the session is ended in good order, claims are free at once."""
+SAYING: Final = ("say", "pair say")
+"""What goes to whomever one talks to."""
 WELCOME: Final = "to NAME begins a talk, help lists the commands, Tab completes"
 
 
@@ -99,6 +103,10 @@ class Screen:
             tempfile_suffix=".txt",
             refresh_interval=TOOLBAR_REFRESH_S,
         )
+        self.begun_for: str | None = None  # whom bare text went to when the line was begun
+        self.is_begun = False
+        self.again = ""  # what the next prompt begins with
+        self.session.default_buffer.on_text_changed += self.begin
         desk.clear = self.clear
         desk.printed = printed
 
@@ -121,7 +129,9 @@ class Screen:
         """Reads a line, does it, again."""
         while True:
             try:
-                line = await self.session.prompt_async(self.message, handle_sigint=False)
+                again, self.again = self.again, ""
+                self.begun_for, self.is_begun = peer_of(self.desk), bool(again)
+                line = await self.session.prompt_async(self.message, handle_sigint=False, default=again)
             except KeyboardInterrupt:  # Ctrl-C at the prompt: a fresh line
                 continue
             except EOFError:
@@ -138,12 +148,20 @@ class Screen:
 
     async def do(self, line: str) -> None:
         """What the line says, and what came of it."""
-        call = call_of(self.desk, line)
+        desk = self.desk
+        call = call_of(desk, line)
         if call is None:
+            if line.strip() and peer_of(desk) is not None:
+                desk.show([paint.news_line("* a comment, said to nobody; say # ... says it")])
             return
-        result = await call(self.desk)
-        lines = forms.show(result, self.desk.form, is_terminal=True)
-        self.desk.show(paint.answer_lines(lines) if self.desk.form == "table" else lines)
+        if call.command.name in SAYING and peer_of(desk) != self.begun_for:
+            self.again = line
+            was = f"; you began this line for {self.begun_for}" if self.begun_for is not None else ""
+            raise click.ClickException(f"not sent: it would go to {peer_of(desk)} now{was}. Enter sends it")
+        result = await call(desk)
+        lines = forms.show(result, desk.form, is_terminal=True)
+        desk.show(paint.answer_lines(lines, desk.width()) if desk.form == "table" else lines)
+        await desk.surfaced(result.surfaces)
 
     async def interruptible(self, work: Coroutine[Any, Any, None]) -> None:
         """Waits for a command; Ctrl-C ends the waiting, the connection stays usable."""
@@ -166,6 +184,12 @@ class Screen:
         """Ctrl-C while a command runs (as a key, or as the signal): its waiting ends."""
         if self.running is not None:
             self.running.cancel()
+
+    def begin(self, buffer: Buffer) -> None:
+        """Keeps whom one talked to when the line was begun: news can change that while one types."""
+        if not self.is_begun:
+            self.begun_for = peer_of(self.desk)
+        self.is_begun = bool(buffer.text)
 
     def message(self) -> StyleAndTextTuples:
         """The prompt: `ann> `, `ann → bob> `"""

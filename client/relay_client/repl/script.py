@@ -15,10 +15,12 @@ import sys
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Final
 
+import click
+
 from relay_proto import limits
 
 from ..cli.events import event_lines
-from ..cli.failure import explain, report
+from ..cli.failure import FAILED, explain, report
 from ..cli.records import json_line, struct_record
 from . import forms
 from .commands import Quit, Switch, call_of
@@ -30,7 +32,17 @@ if TYPE_CHECKING:
 
 LINE_BYTES_MAX: Final = 2 * limits.BODY_BYTES_MAX
 """Bytes of one line: room for the largest body and the command before it."""
-NOTE_CHARS: Final = 80
+AS_IT_IS: Final = "surrogateescape"
+"""What is no UTF-8 is refused when its line is done, as it is with -c; never mended and sent."""
+
+
+class Failed(click.ClickException):
+    """What went wrong in which line (`line 2: there is no command 'bad'`), with the exit code of what it was. The line
+    itself is not repeated: it may hold what does not belong into a log."""
+
+    def __init__(self, where: str, exc: Exception) -> None:
+        self.exit_code, text = explain(exc)
+        super().__init__("; ".join([f"{where}: {text}", *getattr(exc, "__notes__", ())]))
 
 
 class Script:
@@ -50,7 +62,10 @@ class Script:
         try:
             async for line in self._lines:
                 self._number += 1
+                if self._number == 1:
+                    line = line.removeprefix("\ufeff")  # some editors begin a file with it
                 try:
+                    refuse_no_text(line)
                     call = call_of(desk, line)
                     events = None
                     if news is None and call is not None and call.command.name == "watch":
@@ -58,6 +73,7 @@ class Script:
                     if call is not None:
                         result = await call(desk)
                         desk.show(forms.show(result, desk.form))
+                        await desk.surfaced(result.surfaces)
                     if events is not None and desk.settings.watch:
                         news = asyncio.create_task(tell(desk, events))
                 except Quit:
@@ -65,7 +81,7 @@ class Script:
                 except Switch:
                     raise
                 except Exception as exc:
-                    self._failed(exc, line)
+                    self._failed(exc)
         finally:
             if news is not None:
                 news.cancel()
@@ -75,16 +91,27 @@ class Script:
         """What reads stdin reads no more."""
         await self._lines.aclose()
 
-    def _failed(self, exc: Exception, line: str) -> None:
+    def _failed(self, exc: Exception) -> None:
         """Says it and goes on, or raises it."""
         from relay_client import Disconnected, Removed, Replaced
         from relay_proto.errors import Unauthorized
 
-        exc.add_note(f"in {self._where} {self._number}: {line.strip()[:NOTE_CHARS]}")
+        if isinstance(exc, BrokenPipeError) or (os.environ.get("RELAY_DEBUG") and explain(exc)[0] == FAILED):
+            raise exc  # nobody reads any more; or the traceback is wanted
+        failed = Failed(f"{self._where} {self._number}", exc)
         if not self._keep_going or isinstance(exc, (Disconnected, Removed, Replaced, Unauthorized)):
-            raise exc
-        self.code = self.code or explain(exc)[0]
-        report("relay-repl", exc)
+            raise failed from exc
+        self.code = self.code or failed.exit_code
+        report("relay-repl", failed)
+
+
+def refuse_no_text(line: str) -> None:
+    """Raises GrammarError for a line that is no UTF-8."""
+    try:
+        line.encode()
+    except UnicodeEncodeError as exc:
+        what = "; ".join(f"{ord(character) - 0xDC00:#x}" for character in line[exc.start : exc.end][:4])
+        raise GrammarError(f"character {exc.start + 1} ({what}) is no UTF-8; write the script in UTF-8") from None
 
 
 async def tell(desk: Desk, events: "Events") -> None:
@@ -106,8 +133,8 @@ async def stdin_lines() -> AsyncGenerator[str, None]:
     """The lines of stdin. Waiting for one on a pipe keeps the loop free, so that the session and its claims live on."""
     mode = os.fstat(sys.stdin.fileno()).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
-        for line in sys.stdin:  # a file or /dev/null: reading never waits, and the loop can't watch them
-            yield line
+        for data in sys.stdin.buffer:  # a file or /dev/null: reading never waits, and the loop can't watch them
+            yield data.decode(errors=AS_IT_IS)
         return
     reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -115,7 +142,7 @@ async def stdin_lines() -> AsyncGenerator[str, None]:
     )
     try:
         while data := await _line_of(reader):
-            yield data.decode(errors="replace")
+            yield data.decode(errors=AS_IT_IS)
     finally:
         transport.close()
 

@@ -53,8 +53,8 @@ def parts(desk: "Desk", place: str) -> list[Part]:
     whom = talks_to(desk)
     if whom is not None:
         found.append(Part(f"→ {escape(whom)}", "class:toolbar.peer", 5))
-    if desk.settings.watch:
-        found.append(Part(f"watching {', '.join(sorted(desk.settings.watch))}", "class:toolbar.watch", 1))
+    if watched := sorted(desk.settings.watch - {"submitted"}):  # that one is usual
+        found.append(Part(f"watching {', '.join(watched)}", "class:toolbar.watch", 1))
     return found
 
 

@@ -127,7 +127,7 @@ async def _visit(settings: Settings, token: str | None, name: str, timeout_s: fl
     try:
         async with (
             asyncio.timeout(timeout_s),
-            relay_client.connect(settings.url, agent=name, token=token, visit=True, reconnect=False) as agent,
+            relay_client.connect(settings.url, agent=name, token=token or False, visit=True, reconnect=False) as agent,
         ):
             for _ in range(ROUND_TRIPS):
                 trips.append(await _round_trip_s(agent))

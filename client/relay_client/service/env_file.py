@@ -5,8 +5,14 @@ it, comments and all.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from relay_proto.env_file import env_line, parse_env_file
+
+OPEN: Final = frozenset(
+    prefix + name for prefix in ("", "AGENT_") for name in ("RELAY_HOST", "RELAY_PORT", "RELAY_DATA", "RELAY_DB_PATH")
+)
+"""The variables whose values are shown. Every other one may be a secret, or hold some: RELAY_INTEGRATIONS does."""
 
 
 class EnvFileError(ValueError):
@@ -36,10 +42,10 @@ def changed(text: str, values: Mapping[str, str], name: str) -> str:
     before = read(text, name)
     left = dict(values)
     lines = []
-    for line in text.splitlines(keepends=True):
+    for line in _lines(text):
         variable = line.partition("=")[0].strip()
         if variable not in values:
-            lines.append(line if line.endswith("\n") else f"{line}\n")
+            lines.append(line)
         elif variable in left:
             lines.append(_line(variable, left.pop(variable)))
     lines.extend(_line(variable, value) for variable, value in left.items())
@@ -49,6 +55,28 @@ def changed(text: str, values: Mapping[str, str], name: str) -> str:
             f"{name}: {', '.join(values)} can't be changed, with values over several lines there; edit it"
         )
     return result
+
+
+def masked(text: str, name: str) -> str:
+    """The file called `name`, to be looked at: of every value that is not OPEN its length. Raises EnvFileError."""
+    left = read(text, name)
+    spread = any("\n" in value for value in left.values()) or "\\\n" in text  # then a comment may be a part of a value
+    lines = []
+    for line in _lines(text):
+        variable = line.partition("=")[0].strip()
+        if variable[:1] in ("", "#", ";"):
+            if not spread:
+                lines.append(line.strip() if "=" not in line else "# (a comment)")
+        elif variable in left:
+            value = left.pop(variable)
+            shown = env_line(variable, value) if variable in OPEN else ""
+            lines.append(shown or f"{variable}=(a secret of {len(value)} characters)")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines with their ends. Not by `splitlines`, which ends one at a form feed, too."""
+    return [f"{line}\n" for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def _line(name: str, value: str) -> str:

@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from .places import LABEL
-from .systemd import FILES, STOP_S, Service
+from .systemd import FILES, STOP_S, Service, checked
 
 THROTTLE_S: Final = 10
 """Between two starts of one that fails: launchd knows no number of starts after which it gives up."""
 
 
 def plist(service: Service, log: Path, home: Path) -> bytes:
-    """The plist, as XML. `service.command` is given --env-file here."""
+    """The plist, as XML. `service.command` is given --env-file here. Raises UnitError, as a unit does."""
+    for text in map(str, (*service.command, service.env_file, log, home)):
+        checked(text)
     return plistlib.dumps(
         {
             "Label": LABEL,

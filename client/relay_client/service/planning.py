@@ -8,6 +8,7 @@ Rules
 """
 
 import json
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from .places import Places, data_folder, given
 from .steps import Folder, Private, Step, Write
 
 SECRET_MODE: Final = 0o600
+PORT_MAX: Final = 65_535
 PROFILE: Final = "default"
 ABOUT: Final = """\
 The settings of this user's relay, written by `relay setup`. Whoever can read this file can do everything at the relay.
@@ -64,6 +66,8 @@ def plan(places: Places, wanted: Wanted, *, default_port: int) -> Plan:
         env = env_file.changed(text, changes, str(places.env_file)) if changes else text
     settings = before | changes
     port = given(settings, "RELAY_PORT") or str(default_port)
+    if not (re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) and 1 <= int(port) <= PORT_MAX):
+        raise SetupError(f"{places.env_file}: RELAY_PORT is no port from 1 to {PORT_MAX}; mend it, or say --port N")
     made = Plan(env, settings, data_folder(settings, places), f"http://{_reach(settings)}:{port}")
     _plan_env(made, places, text, before, changes)
     _plan_data(made)
@@ -99,15 +103,16 @@ def _changes(before: Mapping[str, str], wanted: Wanted, places: Places, default_
 
 
 def _plan_env(made: Plan, places: Places, text: str | None, before: Mapping[str, str], changes: dict[str, str]) -> None:
-    path, secret = places.env_file, made.settings.get("RELAY_TOKEN", "")
+    path = places.env_file
+    write = Write(path, made.env, SECRET_MODE, shown=env_file.masked(made.env, str(path)), was=text)
     if text is None:
-        made.steps.append(("the relay's settings, with a new token", Write(path, made.env, SECRET_MODE, secret)))
+        made.steps.append(("the relay's settings, with a new token", write))
         return
     if changes:
         said = "a new token" if "RELAY_TOKEN" in changes else ""
         others = ", ".join(name for name in changes if name != "RELAY_TOKEN")
         why = " and ".join(part for part in (said, others) if part)
-        made.steps.append((f"the relay's settings: {why}", Write(path, made.env, SECRET_MODE, secret)))
+        made.steps.append((f"the relay's settings: {why}", write))
     else:
         made.kept.append(f"{path} stays as it is")
         _close(made, path)
@@ -134,7 +139,8 @@ def _plan_token_file(made: Plan, places: Places, token: str, replaces: str | Non
     if held == token:
         _close(made, path)
     elif held is None or held == replaces or not held:
-        made.steps.append(("the same token, for clients", Write(path, f"{token}\n", SECRET_MODE, token)))
+        shown = f"(a secret of {len(token)} characters)"
+        made.steps.append(("the same token, for clients", Write(path, f"{token}\n", SECRET_MODE, shown, was=there)))
     else:
         made.warnings.append(
             f"{path} holds another token than {places.env_file}, and stays; remove it to have this one in it"
@@ -143,7 +149,8 @@ def _plan_token_file(made: Plan, places: Places, token: str, replaces: str | Non
 
 def _plan_profile(made: Plan, places: Places) -> None:
     path = places.profiles_file
-    profiles = _profiles(path)
+    text = _read(path)
+    profiles = _profiles(path, text)
     profile = {"url": made.url, "token_file": str(places.token_file)}
     there = profiles.get(PROFILE)
     if there == profile:
@@ -156,14 +163,14 @@ def _plan_profile(made: Plan, places: Places) -> None:
         return
     profiles[PROFILE] = (there or {}) | profile
     content = json.dumps(profiles, indent=2, ensure_ascii=False) + "\n"
-    made.steps.append((f"where clients find the relay: the profile {PROFILE!r}", Write(path, content, SECRET_MODE)))
+    write = Write(path, content, SECRET_MODE, was=text)
+    made.steps.append((f"where clients find the relay: the profile {PROFILE!r}", write))
 
 
-def _profiles(path: Path) -> dict[str, Any]:
-    text = _read(path)
+def _profiles(path: Path, text: str | None) -> dict[str, Any]:
     try:
         profiles = json.loads(text) if text is not None and text.strip() else {}
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise SetupError(f"{path} is no JSON: {exc}; mend it, or move it away") from None
     if not isinstance(profiles, dict):
         raise SetupError(f"{path} does not hold an object of profiles; mend it, or move it away")

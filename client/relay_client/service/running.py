@@ -21,6 +21,8 @@ from .systemd import Service
 SYSTEMD: Final = "systemd"
 LAUNCHD: Final = "launchd"
 BOOTSTRAP_TRIES: Final = 8
+SCRIPT_BYTES_MAX: Final = 4096
+"""What an installer writes to start a function is far smaller."""
 
 
 @dataclass(slots=True)
@@ -152,7 +154,8 @@ class Systemd:
                 f"XDG_RUNTIME_DIR=/run/user/{os.getuid()}"
             )
         if "not found" in said or "not loaded" in said or "does not exist" in said:
-            return "relay daemon install makes it"
+            elsewhere = f"{self.file} is there, and systemd looks elsewhere: its XDG_CONFIG_HOME is not this shell's"
+            return elsewhere if self.file.exists() else "relay daemon install makes it"
         if step.command[2:3] and step.command[2] in ("start", "restart"):
             return "relay daemon logs shows why"
         return ""
@@ -279,10 +282,11 @@ def command() -> tuple[str, ...]:
     """How this very `relay` is started by somebody else: by absolute paths, past any PATH.
 
     The script beside this Python, where there is one: it shows what it is in `ps`. Links are not followed: what a venv
-    or a tool's folder links to changes with each upgrade of Python, while the link stays.
+    or a tool's folder links to changes with each upgrade of Python, while the link stays. Beside a Python of the
+    system's there may be a program of somebody else that is called so: it is looked into.
     """
     script = Path(sys.executable).parent / "relay"
-    if os.access(script, os.X_OK):
+    if _is_ours(script):
         return (str(script), "serve")
     return (
         sys.executable,
@@ -291,6 +295,14 @@ def command() -> tuple[str, ...]:
         "relay_client.cli",
         "serve",
     )  # -P: modules of the working folder are none of ours
+
+
+def _is_ours(script: Path) -> bool:
+    try:
+        with script.open("rb") as file:
+            return os.access(script, os.X_OK) and b"relay_client" in file.read(SCRIPT_BYTES_MAX)
+    except OSError:
+        return False
 
 
 def _number(text: str | None) -> int | None:

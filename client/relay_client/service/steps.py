@@ -1,10 +1,12 @@
 """What is to be done to this machine, as data: shown by --dry-run, or done. The same list serves both.
 
-Files are written whole: beside their place, flushed to the disk, then renamed, with their mode from the start.
+Files are written whole: beside their place, flushed to the disk, then renamed, with their mode from the start. What is
+no file (a link to /dev/null, by which systemd masks a unit) is never replaced by one.
 """
 
 import os
 import shlex
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterable
@@ -13,11 +15,17 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-RUN_S: Final = 90.0
-"""A manager that answers nothing for so long is given up. Starting takes as long as the relay's own start."""
+from .systemd import START_S
+
+RUN_S: Final = START_S + 30.0
+"""A command that does not end for so long is given up. A start takes as long as the relay's own, up to its limit."""
+ASK_S: Final = 30.0
+"""The same for a command that only asks."""
 
 AGAIN_S: Final = 1.0
 """Before a command is tried once more."""
+ANY: Final = "\x00"
+"""Whatever is there, for `Write.was`: no text file holds that."""
 
 
 class StepError(Exception):
@@ -26,17 +34,22 @@ class StepError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A file with this content. `secret`: what must not be shown of it."""
+    """A file with this content.
+
+    shown: what people see in its place, where it holds secrets. was: the text that is there, None for no file; when
+    that has changed by the time of the writing, somebody else is at it, and nothing is written.
+    """
 
     path: Path
     content: str
     mode: int = 0o644
-    secret: str = ""
+    shown: str | None = None
+    was: str | None = ANY
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder, and those above it, for this user alone; one that is there stays as it is."""
+    """A folder for this user alone, and those above it as usual; one that is there stays as it is."""
 
     path: Path
 
@@ -69,13 +82,13 @@ Step = Write | Folder | Private | Remove | Run
 
 
 def described(step: Step) -> list[str]:
-    """What the step does, as lines for people: of a file all that would be in it, but for its secret."""
+    """What the step does, as lines for people: of a file all that would be in it, but for its secrets."""
     match step:
-        case Write(path, content, mode, secret):
-            shown = content.replace(secret, f"(a secret of {len(secret)} characters)") if secret else content
+        case Write(path, content, mode, shown, _):
+            text = content if shown is None else shown
             return [
                 f"write {path} (mode {mode:04o}):",
-                *(f"    {line.expandtabs(2)}".rstrip() for line in shown.splitlines()),
+                *(f"    {line.expandtabs(2)}".rstrip() for line in text.splitlines()),
             ]
         case Folder(path):
             return [f"make the folder {path} (mode 0700)"]
@@ -112,7 +125,8 @@ def write_file(step: Write) -> None:
     def write(path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Through a link, as an editor would: somebody may keep these files in a repository of dotfiles.
-        target = path.resolve() if path.is_symlink() else path
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        _may_be_replaced(path, target)
         beside = target.with_name(f".{target.name}.{os.getpid()}.new")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, step.mode)
         try:
@@ -121,12 +135,45 @@ def write_file(step: Write) -> None:
                 file.write(step.content)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.rename(target)
-        except BaseException:
+            _put(beside, target, step)
+        finally:
             beside.unlink(missing_ok=True)
-            raise
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)  # the name is on the disk, too
+        finally:
+            os.close(folder)
 
     _mending(step.path, write)
+
+
+def _may_be_replaced(path: Path, target: Path) -> None:
+    """Raises StepError where `target`, to which `path` leads, is there and no file: as root one could replace it."""
+    try:
+        kind = target.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(kind):
+        raise StepError(f"{path} is a link that leads to itself; remove it")
+    if target == Path(os.devnull):
+        raise StepError(f"{path} is a link to {target}: it is masked; systemctl --user unmask {path.name}")
+    if not stat.S_ISREG(kind):
+        raise StepError(f"{path} can't be written: {'it' if target == path else target} is no file")
+
+
+def _put(beside: Path, target: Path, step: Write) -> None:
+    """Gives the new file its name, if what has that name is still what it was. Raises StepError."""
+    if step.was is None:
+        try:
+            os.link(beside, target)  # unlike a rename it fails when somebody was quicker
+        except FileExistsError:
+            raise StepError(f"{step.path} was made by somebody else meanwhile, and stays; run this again") from None
+        except OSError:  # no links on that file system
+            beside.rename(target)
+        return
+    if step.was != ANY and (not target.exists() or target.read_text(encoding="utf-8", errors="replace") != step.was):
+        raise StepError(f"{step.path} was changed by somebody else meanwhile, and stays so; run this again")
+    beside.rename(target)
 
 
 def _mending(path: Path, action: Callable[[Path], object]) -> None:
@@ -137,12 +184,12 @@ def _mending(path: Path, action: Callable[[Path], object]) -> None:
         raise StepError(f"{path} can't be written: {where}{exc.strerror or exc}") from None
 
 
-def output_of(command: tuple[str, ...]) -> tuple[int, str, str]:
+def output_of(command: tuple[str, ...], timeout_s: float = ASK_S) -> tuple[int, str, str]:
     """Exit status, stdout and stderr of a command; 127 and why, when there is none of that name. Raises StepError."""
     try:
-        done = subprocess.run(command, capture_output=True, timeout=RUN_S, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
-        raise StepError(f"{shlex.join(command)} said nothing for {RUN_S:g} s") from None
+        raise StepError(f"{shlex.join(command)} did not end within {timeout_s:g} s") from None
     except OSError as exc:
         return 127, "", f"{command[0]}: {exc.strerror or exc}"
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
@@ -150,7 +197,7 @@ def output_of(command: tuple[str, ...]) -> tuple[int, str, str]:
 
 def _run(step: Run, explain: Callable[[Run, str], str]) -> None:
     for left in range(step.tries - 1, -1, -1):
-        code, out, err = output_of(step.command)
+        code, out, err = output_of(step.command, RUN_S)
         if code == 0 or (step.may_fail and code != 127):
             return
         if left:

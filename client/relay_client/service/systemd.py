@@ -100,18 +100,19 @@ def _plain_or_quoted(text: str) -> str:
 
 def _quoted(text: str) -> str:
     """The inside of double quotes."""
-    return _checked(text).replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
+    return checked(text).replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _path(path: Path) -> str:
     """A path that is all of a line, where it is a pattern as well: its wildcards are said literally."""
-    text = _checked(str(path)).replace("%", "%%").replace("\\", "\\\\")
+    text = checked(str(path)).replace("%", "%%").replace("\\", "\\\\")
     return "".join(f"[{char}]" if char in "*?[" else char for char in text)
 
 
-def _checked(text: str) -> str:
+def checked(text: str) -> str:
+    """The same text. Raises UnitError for one with line breaks or other control characters in it."""
     if CONTROL.search(text):
-        raise UnitError(f"{text!r} has a line break or another control character in it, which no unit can hold")
+        raise UnitError(f"{text!r} has a line break or another control character in it, which no service can have")
     return text
 
 

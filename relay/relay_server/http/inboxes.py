@@ -82,7 +82,7 @@ async def _wait(call: "Call", frame: wire.Inbox, wait_s: float, wanted: Wanted) 
     """Looks again whenever something came. Ends early when the client goes, the token ends or the relay stops."""
     relay, agent = call.relay, frame.agent
     assert agent is not None
-    until = relay.now() + wait_s
+    until = relay.now() + min(wait_s, relay.broker.times.wait_s_max)
     came, is_over = asyncio.Event(), False
 
     def end() -> None:

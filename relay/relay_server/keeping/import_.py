@@ -30,6 +30,8 @@ from .verify import verify_source
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 """A record is a message at most, in base64."""
 ROWS: Final = 500
+WAITING_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Rows that are inserted at once, and the bytes of their lines: a body has up to 256 KiB."""
 CACHE_KIB: Final = 64 * 1024
 LEFT_OVER: Final = ("-wal", "-journal")
 """What a relay that was killed leaves beside its database."""
@@ -65,7 +67,7 @@ def import_file(source: BinaryIO, data: Path, tell: Callable[[int], None]) -> Im
         if database.exists():
             raise StoreRefused(f"{data} has a {database.name} already; import into a folder of its own")
         for rest in (database.with_name(f"{DATABASE}{suffix}") for suffix in LEFT_OVER):
-            if False and rest.exists():  # SQLite would read it as part of the new database
+            if rest.exists():  # SQLite would read it as part of the new database
                 raise StoreRefused(
                     f"{rest} is left of a database that is gone; move it away, or import into a folder of its own"
                 )
@@ -124,6 +126,7 @@ class _Reader:
         self.columns: dict[str, list[str]] = {}
         self.statement = ""
         self.rows: list[tuple[Any, ...]] = []
+        self.waiting = 0
 
     def read(self) -> tuple[int, int]:
         """(the schema, how many records). Raises StoreRefused."""
@@ -136,6 +139,7 @@ class _Reader:
                     break
                 self.sha256.update(line)
                 self._put(fields)
+                self.waiting += len(line)
             self._write()
             self._end(fields)
             self.connection.execute("COMMIT")
@@ -196,14 +200,14 @@ class _Reader:
                 raise _Unfit(f"{name} is {type(value).__name__}; it must be text, a number or left out")
             row[name] = value
         statement = f'INSERT INTO "{RECORDS[record]}" ({", ".join(columns)}) VALUES ({", ".join("?" * len(columns))})'
-        if statement != self.statement or len(self.rows) == ROWS:
+        if statement != self.statement or len(self.rows) == ROWS or self.waiting >= WAITING_BYTES_MAX:
             self._write()
             self.statement = statement
         self.rows.append(tuple(row.values()))
 
     def _write(self) -> None:
         """What was read since the last time. Should a row be refused, it is said which."""
-        rows, self.rows = self.rows, []
+        rows, self.rows, self.waiting = self.rows, [], 0
         if not rows:
             return
         if SEQUENCES in self.statement:

@@ -83,13 +83,19 @@ class Job:
         self.check()
 
     def go_on_slowly(self, done: int, total: int) -> None:
-        """For work on the thread that writes, after each step: whether to go on, and when. Raises Unavailable.
+        """For work on the thread that writes, after each step: whether to go on, and when. Raises Unavailable, and
+        NoRoom when what is written meanwhile has taken the room that was there at its begin.
 
         Every second moment of the disk is left to the turns: who writes as fast as it takes makes their fsyncs wait.
         """
         time.sleep(min(time.monotonic() - self._step_at, PAUSE_S_MAX))
         self._step_at = time.monotonic()
         self.check()
+        if (room := room_in(self.database.parent)) < total - done + BALLAST_BYTES:
+            raise NoRoom(
+                f"{self.what} was ended: the disk filled up meanwhile. {total - done} bytes were left to copy, and "
+                f"{room} are free; make room, and try again"
+            )
 
     def check(self) -> None:
         """Raises Unavailable when the job was canceled."""

@@ -8,6 +8,12 @@
 SELECT message, typeof(body) AS body, claimable, hops FROM messages
 WHERE typeof(body) NOT IN ('text', 'blob') OR claimable NOT IN (0, 1) OR hops < 0 OR message < 1;
 
+-- name: message_headers
+-- table: messages
+-- finds: its headers are no object in JSON: it can't be given out
+SELECT message FROM messages
+WHERE headers IS NOT NULL AND CASE WHEN json_valid(headers) THEN json_type(headers) END IS NOT 'object';
+
 -- name: message_place
 -- table: messages
 -- finds: it stands in thread {thread} and answers {reply_to}; both must have come before it
@@ -236,10 +242,13 @@ WHERE a.state IN ('open', 'overdue') AND m.claimable = 0 AND m.target NOT GLOB '
 
 -- name: agent_words
 -- table: agents
--- finds: its epoch is {epoch}, or its tags, caps, channels, meta or will are no JSON
+-- finds: its epoch is {epoch}, or tags, caps or channels are no list in JSON, will is no object, or meta no JSON
 SELECT agent, epoch FROM agents
-WHERE epoch < 0 OR NOT json_valid(tags) OR NOT json_valid(caps) OR NOT json_valid(channels)
-   OR (meta IS NOT NULL AND NOT json_valid(meta)) OR (will IS NOT NULL AND NOT json_valid(will));
+WHERE epoch < 0 OR (meta IS NOT NULL AND NOT json_valid(meta))
+   OR CASE WHEN json_valid(tags) THEN json_type(tags) END IS NOT 'array'
+   OR CASE WHEN json_valid(caps) THEN json_type(caps) END IS NOT 'array'
+   OR CASE WHEN json_valid(channels) THEN json_type(channels) END IS NOT 'array'
+   OR (will IS NOT NULL AND CASE WHEN json_valid(will) THEN json_type(will) END IS NOT 'object');
 
 -- name: token_end
 -- table: tokens
@@ -251,7 +260,8 @@ WHERE ends_at IS NOT min(coalesce(expires_at, revoked_at), coalesce(revoked_at, 
 -- table: tokens
 -- finds: its digest has {bytes} bytes and its scopes are {scopes}, for agent {agent} and integration {integration}
 SELECT number, length(digest) AS bytes, scopes, agent, integration FROM tokens
-WHERE length(digest) <> 32 OR NOT json_valid(scopes) OR (agent IS NOT NULL AND integration IS NOT NULL);
+WHERE length(digest) <> 32 OR CASE WHEN json_valid(scopes) THEN json_type(scopes) END IS NOT 'array'
+   OR (agent IS NOT NULL AND integration IS NOT NULL);
 
 -- name: pair_state
 -- table: pairs

@@ -77,7 +77,7 @@ def open_source(database: Path) -> sqlite3.Connection:
     A copy that stands alone, without the write-ahead log that a relay keeps beside its database, is read as a file that
     does not change: nothing is made beside it, and it may be where nothing can be written.
     """
-    #R check_log(database)
+    check_log(database)
     alone = "" if database.with_name(f"{database.name}-wal").exists() else "&immutable=1"
     connection = None
     try:

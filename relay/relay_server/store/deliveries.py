@@ -73,9 +73,11 @@ def _look_closer(tx: Transaction, command: AckMessages, gone: int, moved: list[M
                 moved += moves(tx, message, [command.agent], "done")
     error = None
     if unknown:
+        which = f"{', '.join(f'#{message}' for message in unknown[:10])}{', ..' if unknown[10:] else ''}"
+        verb = "is" if len(unknown) == 1 else "are"
+        rest = "; the others were acked" if len(command.messages) > len(unknown) else ""
         error = UnknownMessage(
-            f"{len(unknown)} of these messages ({', '.join(map(str, unknown[:10]))}{', ..' if unknown[10:] else ''}) "
-            f"are not in the inbox of {command.agent}; the others were acked",
+            f"{which} {verb} not in the inbox of {command.agent}{rest}",
             detail={"messages": unknown},
         )
     return Acked(gone, moved, due_at, error)

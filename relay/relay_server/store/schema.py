@@ -5,8 +5,18 @@
 
 import sqlite3
 from importlib import resources
+from pathlib import Path
+from typing import Final
 
+from .files import LOCK
 from .interface import StoreRefused
+
+CORE: Final = (
+    ("agents", frozenset(("agent", "instance", "epoch", "caps"))),
+    ("messages", frozenset(("message", "sender", "target", "hops", "claimable"))),
+    ("deliveries", frozenset(("message", "agent", "stage"))),
+)
+"""What a relay's database of any schema has."""
 
 
 def migrations() -> list[tuple[int, str]]:
@@ -20,14 +30,35 @@ def migrations() -> list[tuple[int, str]]:
     return found
 
 
+def look_first(database: Path) -> None:
+    """Look at a database in a folder that no relay had yet, before anything there is changed: whoever names another
+    program's database by mistake must not find it, or its folder, closed to that program. Raises StoreRefused.
+    """
+    if database.with_name(LOCK).exists() or not database.is_file():
+        return
+    try:
+        connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        try:
+            check_ours(connection)
+        finally:
+            connection.close()
+    except sqlite3.Error as exc:
+        raise StoreRefused(f"the database {database} can't be opened: {exc}") from exc
+
+
 def check_ours(connection: sqlite3.Connection) -> None:
-    """Look before anything is changed. Raises StoreRefused for a database that another program made."""
+    """Raises StoreRefused for a database that another program made."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if not version and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    is_begun = version or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if is_begun and not (version and all(_has(connection, *table) for table in CORE)):
         raise StoreRefused(
-            "the database has tables and no schema number of a relay: another program made it; "
+            "the database is not one of a relay: another program made its tables; "
             "give the relay a --data folder of its own"
         )
+
+
+def _has(connection: sqlite3.Connection, table: str, columns: frozenset[str]) -> bool:
+    return columns <= {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}
 
 
 def migrate(connection: sqlite3.Connection) -> int:

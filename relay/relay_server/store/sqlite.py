@@ -29,7 +29,7 @@ from .files import DATABASE, Ballast, FolderLock, check_log, prepare_file, prepa
 from .interface import Answer, Command, HeldClaim, OpenAsk, Outcome, Question, Snapshot, StoreFailed, StoreRefused
 from .pairs import live_pairs
 from .rows import stored_agent
-from .schema import check_ours, migrate
+from .schema import check_ours, look_first, migrate
 from .tokens import tokens_kept
 from .transaction import Transaction
 
@@ -121,10 +121,11 @@ class SQLiteStore:
     async def open(self) -> Snapshot:
         if sqlite3.sqlite_version_info < SQLITE_OLDEST:
             raise StoreRefused(f"SQLite is {sqlite3.sqlite_version}; 3.37 or newer is needed (STRICT tables)")
+        look_first(self.path)
         prepare_folder(self.folder, self.path.name)
         self._lock = FolderLock(self.folder, self.path.name)
         try:
-            #R check_log(self.path)
+            check_log(self.path)
             prepare_file(self.path)
             self._writer = await _connect(self._connect_writer)
             snapshot: Snapshot = await self._writer.run(self._prepare)

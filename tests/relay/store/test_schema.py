@@ -98,12 +98,25 @@ async def test_work_of_a_relay_that_knew_no_tasks_goes_on(tmp_path: Path) -> Non
     await desk.close()
 
 
-async def test_a_database_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "other.db"
+@pytest.mark.parametrize("version", [0, 1, 3, 8, 99])
+async def test_a_database_of_another_program_is_left_as_it_is(version: int, tmp_path: Path) -> None:
+    """And so is its folder, which may be the whole home of somebody: nothing is closed to others, nothing is made."""
+    folder = tmp_path / "other"
+    folder.mkdir(mode=0o755)
+    path = folder / "other.db"
     with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE messages (id INTEGER PRIMARY KEY)")
+        connection.execute("CREATE TABLE messages (id INTEGER PRIMARY KEY, sender TEXT)")
+        connection.execute("CREATE TABLE agents (agent TEXT)")
+        connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
+    path.chmod(0o644)
     before = path.read_bytes()
-    with pytest.raises(StoreRefused, match="another program made it; give the relay a --data folder of its own"):
-        await SQLiteStore(tmp_path, database="other.db").open()
+    with pytest.raises(StoreRefused, match="another program made its tables; give the relay a --data folder of its"):
+        await SQLiteStore(folder, database="other.db").open()
+    assert path.read_bytes() == before
+    assert [one.name for one in folder.iterdir()] == ["other.db"]
+    assert [one.stat().st_mode & 0o777 for one in (folder, path)] == [0o755, 0o644]
+    (folder / "relay.lock").touch()
+    with pytest.raises(StoreRefused, match="another program made its tables"):
+        await SQLiteStore(folder, database="other.db").open()
     assert path.read_bytes() == before

@@ -69,6 +69,16 @@ async def test_what_is_no_name_is_refused_before_it_is_sent(shared: Daemon) -> N
                 await do(desk, line)
 
 
+async def test_a_person_stays_one_unless_they_say_so(shared: Daemon) -> None:
+    async with two(shared) as (desk, _):
+        await do(desk, "tags human blue")
+        assert await say(desk, "tags red") == [
+            "your tags: red human; human stays, a person writes here: tags -human takes it away"
+        ]
+        assert (await do(desk, "tags --clear")).records == [{"tags": ["human"]}]
+        assert (await do(desk, "tags -human +red")).records == [{"tags": ["red"]}]
+
+
 async def test_watch_and_unwatch_say_what_is_watched(shared: Daemon) -> None:
     async with two(shared) as (desk, you):
         assert (await say(desk, "watch"))[0].startswith("you watch nothing; watch receipts|")
@@ -78,7 +88,7 @@ async def test_watch_and_unwatch_say_what_is_watched(shared: Daemon) -> None:
         heard = [(await anext(events)).event for _ in range(1)]
         assert heard == ["receipt"]
         assert await say(desk, "unwatch receipts") == ["you watch presence"]
-        assert await say(desk, "watch all") == ["you watch receipts, presence, tasks, pairs"]
+        assert await say(desk, "watch all") == ["you watch receipts, presence, submitted, tasks, pairs"]
         assert (await do(desk, "unwatch")).records == [{"watch": []}]
 
 

@@ -15,6 +15,7 @@ async def test_what_one_says_in_a_pair_goes_to_the_other_until_one_hangs_up(shar
         number = opened.records[0]["pair"]
         assert opened.lines == [f"#{number}: {me} with {you.name} is pending; {you.name} may accept it"]
         assert (desk.pair, desk.opened) == (None, number)
+        desk.peer = "builder"
         theirs.peer = "somebody"
         assert await say(theirs, "pair accept") == [
             f"#{number}: {me} with {you.name} is active; bare text goes there now"
@@ -31,9 +32,10 @@ async def test_what_one_says_in_a_pair_goes_to_the_other_until_one_hangs_up(shar
         ]
         assert desk.pair is not None
         assert await say(desk, "pair hangup all done") == [
-            f"#{number}: {me} with {you.name} is ended by {me}: all done"
+            f"#{number}: {me} with {you.name} is ended by {me}: all done; bare text goes to builder again"
         ]
-        assert desk.pair is None
+        assert (desk.pair, desk.peer) == (None, "builder")
+        assert number not in [item.message for item in await you.inbox()]  # the answer dealt with the invitation
         assert desk.opened is None
 
 

@@ -5,6 +5,7 @@ import asyncio
 import click
 import pytest
 
+from relay_client.message import Message, delivered
 from relay_client.repl.grammar import GrammarError
 from relay_proto.errors import Forbidden, UnknownAgent, UnknownMessage
 from tests.daemon import Daemon
@@ -134,6 +135,29 @@ async def test_reply_joins_the_thread_and_settles_a_plain_message(shared: Daemon
         answer = await you.receive()
         assert (answer.body, answer.thread) == ("fine", question.message)
         assert [one.stage for one in await you.receipts(question.message)] == ["done"]
+
+
+async def test_a_word_to_somebody_deals_with_what_was_seen_of_them(shared: Daemon) -> None:
+    async with two(shared) as (desk, you):
+        me = desk.agent.name
+        seen = [(await you.send(me, text)).message for text in ("one", "two")]
+        left = [
+            (await you.send(me, "not seen yet")).message,
+            (await you.send(me, "which?", expect_reply_s=60)).message,
+            (await you.send(me, "do it", claimable=True)).message,
+        ]
+        for item in await desk.agent.inbox():
+            desk.unread[item.message] = Message(desk.agent, delivered(item))
+        desk.seen = {*seen, *left[1:]}
+        first, second = await say(desk, f"send {you.name} yes")
+        assert first.endswith(f" (acked #{seen[0]}, #{seen[1]})")
+        assert second == f"{you.name} still waits for a reply to #{left[1]}: reply {left[1]} ... gives it"
+        assert list(desk.unread) == left
+        assert [item.message for item in await desk.agent.inbox()] == left
+        await do(desk, f"to {you.name}")
+        desk.seen.add(left[0])
+        assert (await say(desk, "and no"))[0].endswith(f" (acked #{left[0]})")
+        assert "acked" not in (await say(desk, "really"))[0]
 
 
 async def test_reply_to_work_leaves_it_open(shared: Daemon) -> None:

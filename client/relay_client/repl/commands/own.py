@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SETTINGS: Final[dict[str, tuple[str, ...]]] = {"form": FORMS, "bell": ("on", "off"), "editor": ()}
 """What `set` can change, and to what; an editor is any command."""
 ALL: Final = "all"
+HUMAN: Final = "human"
+"""The tag of what a person writes through; the prompt sets it."""
 
 
 # -- what others find one by -----------------------------------------------------------------------------------------
@@ -60,11 +62,16 @@ async def _names(desk: "Desk", field: str, words: list[str] | None, clear: bool)
         raise click.UsageError(f"--clear leaves none; name {field} without it")
     if words and any(word[0] in "+-" for word in words) and not all(word[0] in "+-" for word in words):
         raise click.UsageError(f"either +x and -x change your {field}, or words without a sign are all of them")
+    stays = ""
     if clear or words:
-        names = changed(names, words or [])
+        kept = changed(names, words or [])
+        if field == "tags" and HUMAN in names and HUMAN not in kept and f"-{HUMAN}" not in (words or ()):
+            kept.append(HUMAN)
+            stays = f"; {HUMAN} stays, a person writes here: tags -{HUMAN} takes it away"
+        names = kept
         await desk.agent.update(**{field: names})  # type: ignore[arg-type]  # field is one of the three
     what = f"your {field}: {escape(' '.join(names))}" if names else _NONE[field]
-    return told(what, **{field: names})
+    return told(what + stays, **{field: names})
 
 
 _NONE: Final = {
@@ -88,7 +95,7 @@ def changed(names: Iterable[str], words: list[str]) -> list[str]:
 async def status(desk: "Desk", new: Status | None) -> Result:
     if new is None:
         card = await _own_card(desk)
-        return Result([f"you are {card.status}"], [struct_record(card)])
+        return Result([f"you are {card.status}"], [struct_record(card)], columns=("status",))
     await desk.agent.update(status=new)
     return told(f"you are {new}", status=new)
 

@@ -1,9 +1,11 @@
 """`pair`: exclusive conversations of two agents. Bare text goes into the one that is open here."""
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from relay_proto.errors import RelayError
 from relay_proto.frames import PairState
 
 from ...cli.escape import escape
@@ -27,7 +29,7 @@ async def open_pair(desk: "Desk", agent: str, objective: str | None, *, hold: bo
     pair = await desk.agent.pair_open(agent, objective, hold=hold)
     desk.opened = pair.pair
     if pair.state == "active":
-        enter(desk, pair)
+        desk.enter(pair)
     return _told(pair)
 
 
@@ -35,20 +37,21 @@ async def accept(desk: "Desk", identifier: int | None) -> Result:
     """Takes part; without a number in the one invitation there is."""
     pair = await _one(desk, identifier, "pending", invited=True)
     await pair.accept()
-    enter(desk, pair)
+    await _dealt_with(desk, pair)
+    desk.enter(pair)
     return _told(pair)
 
 
 async def reject(desk: "Desk", identifier: int | None, reason: str | None) -> Result:
     pair = await _one(desk, identifier, "pending", invited=True)
     await pair.reject(reason)
-    desk.forget(pair.pair)
+    await _dealt_with(desk, pair)
     return _told(pair)
 
 
 async def say(desk: "Desk", text: str) -> Result:
     if desk.pair is None:
-        enter(desk, await _one(desk, None, "active"))
+        desk.enter(await _one(desk, None, "active"))
     return await say_into(desk, text)
 
 
@@ -57,8 +60,17 @@ async def hang_up(desk: "Desk", identifier: int | None, reason: str | None) -> R
         identifier = desk.pair.pair
     pair = await _one(desk, identifier, "active")
     await pair.hang_up(reason)
-    leave(desk, pair.pair)
-    return _told(pair)
+    left = desk.leave(pair.pair)
+    result = _told(pair)
+    if left and desk.peer is not None:
+        result.lines[0] += f"; bare text goes to {escape(desk.peer)} again"
+    return result
+
+
+async def _dealt_with(desk: "Desk", pair: "Pair") -> None:
+    """The invitation has its answer: it leaves the inbox."""
+    with contextlib.suppress(RelayError):
+        await desk.settle([pair.pair])
 
 
 async def list_pairs(
@@ -84,19 +96,6 @@ async def list_pairs(
     return listed(lines, map(struct_record, records), PAIR_COLUMNS)
 
 
-def enter(desk: "Desk", pair: "Pair") -> None:
-    """Bare text goes into this pair from now on."""
-    desk.pair, desk.peer, desk.opened = pair, None, None
-
-
-def leave(desk: "Desk", identifier: int) -> None:
-    """This pair is over."""
-    if desk.pair is not None and desk.pair.pair == identifier:
-        desk.pair = None
-    if desk.opened == identifier:
-        desk.opened = None
-
-
 async def _one(desk: "Desk", identifier: int | None, state: PairState, *, invited: bool = False) -> "Pair":
     """The pair of this number; without one the only one of this agent that stands so. Raises ClickException."""
     if identifier is not None:
@@ -120,5 +119,5 @@ def _told(pair: "Pair") -> Result:
     into = "; bare text goes there now" if record.state == "active" else ""
     line = escape(f"#{record.pair}: {record.sender} with {record.to} is {record.state}{by}{why}{wait}{into}")
     result = told(line)
-    result.records = [struct_record(record)]
+    result.records, result.columns = [struct_record(record)], PAIR_COLUMNS
     return result

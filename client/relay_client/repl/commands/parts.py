@@ -67,6 +67,10 @@ MESSAGE_COLUMNS: Final = ("message", "from", "to", "stage", "channel", "subject"
 """What the raw form has of a message in a list."""
 
 
+SENT_COLUMNS: Final = ("message", "thread", "recipients", "online", "duplicate", "key", "full", "note")
+"""What the raw form has of what was sent."""
+
+
 def more_line(count: int, last: int, more: bool) -> list[str]:
     """What stands below a list that goes on: how to see the rest."""
     return [f"(only the first {count}; --after {last} shows what comes behind)"] if more else []

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 AGENT_COLUMNS: Final = ("agent", "status", "label", "caps", "tags", "channels", "machine", "last_seen_at")
 TASK_COLUMNS: Final = ("message", "state", "severity", "title", "type", "to", "holder", "attempts", "occurrences")
+ONE_COLUMNS: Final = ("message", "from", "to", "sent_at", "thread", "reply_to", "channel", "subject", "body")
 OWED_COLUMNS: Final = ("message", "agent", "asker", "reply_by_at", "overdue", "stage", "subject")
 RECEIPT_COLUMNS: Final = ("agent", "stage", "at", "attempt", "reason")
 _FILTER: Final = {
@@ -50,11 +51,11 @@ async def inbox(
     items, more = await read_inbox(
         desk.agent, of, limit=limit, after=after, channel=channel, unread=not everything
     )  # fmt: skip
-    if of is None or of == desk.agent.name:
-        fresh = [item.message for item in items if item.stage in ("queued", "pushed") and item.due_at is None]
-        await desk.surfaced(fresh)
     whose = "the inbox" if of is None else f"the inbox of {escape(of)}"
-    return _messages(desk, items, more, none=f"nothing in {whose}")
+    result = _messages(desk, items, more, none=f"nothing in {whose}")
+    if of is None or of == desk.agent.name:
+        result.surfaces = [item.message for item in items if item.stage in ("queued", "pushed") and item.due_at is None]
+    return result
 
 
 async def thread(desk: "Desk", message: int, *, limit: int = LIST_MAX, after: int | None = None) -> Result:
@@ -77,9 +78,10 @@ async def message(desk: "Desk", identifier: int) -> Result:
     item = await desk.agent.message(identifier)
     desk.note(item)
     own = [one for one in item.deliveries or () if one.agent == desk.agent.name]
-    if item.due_at is None and any(one.stage in ("queued", "pushed") for one in own):
-        await desk.surfaced([identifier])
-    return Result(message_page(item, now=desk.now(), width=desk.width()), [struct_record(item)])
+    is_fresh = item.due_at is None and any(one.stage in ("queued", "pushed") for one in own)
+    lines = message_page(item, now=desk.now(), width=desk.width())
+    surfaces = [identifier] if is_fresh else []
+    return Result(lines, [struct_record(item)], columns=ONE_COLUMNS, surfaces=surfaces)
 
 
 async def receipts(desk: "Desk", identifier: int) -> Result:
@@ -97,7 +99,7 @@ async def owed(desk: "Desk", agent: str | None) -> Result:
 
 async def why(desk: "Desk", about: int | str) -> Result:
     told = await (desk.agent.why(agent=about) if isinstance(about, str) else desk.agent.why(message=about))
-    return Result([escape(sentence) for sentence in told.sentences], [struct_record(told)])
+    return Result([escape(sentence) for sentence in told.sentences], [struct_record(told)], columns=("sentences",))
 
 
 # -- agents ----------------------------------------------------------------------------------------------------------
@@ -159,4 +161,5 @@ async def tasks(
 async def task(desk: "Desk", identifier: int) -> Result:
     item = await desk.agent.task(identifier)
     desk.note(item)
-    return Result(task_page(item, now=desk.now(), width=desk.width()), [struct_record(item)])
+    lines = task_page(item, now=desk.now(), width=desk.width())
+    return Result(lines, [struct_record(item)], columns=(*TASK_COLUMNS, "body"))

@@ -14,19 +14,22 @@ from ...cli.records import receipt_record
 from ...cli.render import receipt_lines
 from ...cli.spans import span_text
 from ..result import Result, told
-from .parts import numbers
+from .parts import SENT_COLUMNS, numbers
 
 if TYPE_CHECKING:
     from relay_client import Receipt
 
     from ..desk import Desk
 
+NAMED_MAX: Final = 4
+"""Messages that are named when a word to their sender deals with them."""
 ASK_S: Final = 60.0
 """Seconds until a reply is overdue, where none are given."""
 
 
 async def send(desk: "Desk", target: str, text: str, **options: Any) -> Result:
-    return _sent(target, await desk.agent.send(target, text, **options), delay_s=options.get("delay_s"))
+    result = _sent(target, await desk.agent.send(target, text, **options), delay_s=options.get("delay_s"))
+    return await _answering(desk, target, result)
 
 
 async def to(desk: "Desk", target: str | None, *, off: bool = False) -> Result:
@@ -66,10 +69,23 @@ async def say(desk: "Desk", text: str) -> Result:
         receipt = await desk.pair.send(text)
         there = "online" if receipt.online else "offline"
         line = f"#{receipt.message} → {escape(desk.pair.partner)}: {there} (pair #{desk.pair.pair})"
-        return Result([line], [receipt_record(receipt)])
+        return await _answering(desk, desk.pair.partner, _told(line, receipt))
     if desk.peer is None:
         raise click.ClickException("say it to whom? to TARGET names somebody; send TARGET TEXT sends one message")
-    return _sent(desk.peer, await desk.agent.send(desk.peer, text))
+    peer = desk.peer
+    return await _answering(desk, peer, _sent(peer, await desk.agent.send(peer, text)))
+
+
+async def _answering(desk: "Desk", target: str, result: Result) -> Result:
+    """A word to an agent deals with what they wrote and the user has seen; the answer says with what."""
+    acked = await desk.answered(target)
+    if acked:
+        more = f" and {len(acked) - NAMED_MAX} more" if len(acked) > NAMED_MAX else ""
+        result.lines[0] += f" (acked {numbers(acked[:NAMED_MAX])}{more})"
+    if waiting := desk.waits_for_reply(target):
+        which = numbers(waiting[:NAMED_MAX])
+        result.lines.append(f"{target} still waits for a reply to {which}: reply {waiting[0]} ... gives it")
+    return result
 
 
 async def ask(desk: "Desk", target: str, text: str, *, within_s: float = ASK_S, **options: Any) -> Result:
@@ -83,7 +99,7 @@ async def ask(desk: "Desk", target: str, text: str, *, within_s: float = ASK_S, 
 
 async def schedule(desk: "Desk", delay_s: float, text: str) -> Result:
     receipt = await desk.agent.schedule(text, delay_s=delay_s)
-    return Result([f"#{receipt.message} comes to you in {span_text(delay_s)}"], [receipt_record(receipt)])
+    return _told(f"#{receipt.message} comes to you in {span_text(delay_s)}", receipt)
 
 
 async def reply(desk: "Desk", message: int, text: str, **options: Any) -> Result:
@@ -92,11 +108,11 @@ async def reply(desk: "Desk", message: int, text: str, **options: Any) -> Result
     target = item.to if item.sender == desk.agent.name else item.sender
     result = _sent(target, await desk.agent.send(target, text, reply_to=message, **options))
     desk.owes_changed()
-    if item.claimable:
-        return result
-    if any(one.agent == desk.agent.name and one.stage != "done" for one in item.deliveries or ()):
+    if not item.claimable and any(
+        one.agent == desk.agent.name and one.stage != "done" for one in item.deliveries or ()
+    ):
         await desk.settle([message])
-    return result
+    return await _answering(desk, target, result)
 
 
 async def ack(
@@ -151,5 +167,10 @@ async def withdraw(desk: "Desk", message: int, reason: str | None, *, force: boo
     return told(f"#{message} is withdrawn", message=message, reason=reason)
 
 
+def _told(line: str, receipt: "Receipt") -> Result:
+    return Result([line], [receipt_record(receipt)], columns=SENT_COLUMNS)
+
+
 def _sent(target: str, receipt: "Receipt", *, delay_s: float | None = None) -> Result:
-    return Result(receipt_lines(target, receipt, delay_s=delay_s), [receipt_record(receipt)])
+    lines = receipt_lines(target, receipt, delay_s=delay_s)
+    return Result(lines, [receipt_record(receipt)], columns=SENT_COLUMNS)

@@ -280,7 +280,8 @@ _YOU = _of(
     Command("status", (Parameter("STATUS", "choice", optional=True, choices=get_args(Status)),),
             "How you are: online, idle or busy.", own.status, example="status busy"),
     Command("watch", (_KINDS,), "Be told of receipts, presence, tasks, pairs.", own.watch,
-            example="watch receipts tasks"),
+            example="watch receipts tasks",
+            more=("submitted: the tasks you sent (watched from the start); tasks: all.",)),
     Command("unwatch", (_KINDS,), "Be told of these no more.", own.unwatch, example="unwatch tasks"),
 )  # fmt: skip
 

@@ -19,6 +19,7 @@ from ...cli.spans import span_text
 from ...cli.task_text import HELD, state_text, submitted_lines
 from ...payload import write_payload
 from ..result import Result, listed, told
+from .parts import SENT_COLUMNS
 
 if TYPE_CHECKING:
     from relay_client import Message
@@ -176,7 +177,7 @@ async def submit(desk: "Desk", target: str, text: str, *, delay_s: float | None 
     title, _, body = text.partition("\n")
     submitted = await desk.agent.submit(target, title.strip(), body.strip("\n"), delay_s=delay_s, **options)
     lines = submitted_lines(target, submitted, delay_s=delay_s, own_key=False)
-    return Result(lines, [submitted_record(submitted)])
+    return Result(lines, [submitted_record(submitted)], columns=(*SENT_COLUMNS, "occurrences"))
 
 
 async def kick(desk: "Desk", message: int, reason: str | None) -> Result:
