@@ -81,3 +81,13 @@ async def test_the_line_is_edited_in_the_editor_that_was_set(
         await ann.see("editor")
         ann.type("send bob text\x18\x05")
         await ann.until_typed("send bob text, edited\nsecond line")
+
+
+async def test_an_editor_that_is_not_there_is_said_and_no_other_is_opened(shared: Daemon) -> None:
+    async with terminal(shared.url, name("ann")) as ann:
+        ann.type("set editor /no/such/editor\r")
+        await ann.see("editor")
+        ann.type("half a li\x18\x05")
+        assert "can't run /no/such/editor" in await ann.see("!")
+        ann.type("ne")
+        await ann.until_typed("half a line")

@@ -138,6 +138,12 @@ def test_what_systemd_says_leads_to_what_to_do(systemd: Systemd, said: str, todo
     assert systemd.explain(step, said) == todo
 
 
+def test_a_unit_that_is_there_and_not_found_is_somewhere_else(account: Account, systemd: Systemd) -> None:
+    do(systemd.install(service(account)))
+    said = systemd.explain(Run(("systemctl", "--user", "enable", "relay.service")), "Unit relay.service does not exist")
+    assert said == f"{account.unit} is there, and systemd looks elsewhere: its XDG_CONFIG_HOME is not this shell's"
+
+
 def test_launchd_is_asked_in_the_users_own_domain(account: Account, launchd: Launchd) -> None:
     uid = os.getuid()
     do(launchd.install(service(account)))

@@ -68,8 +68,9 @@ def claim(
 ) -> None:
     """Claim task ID; without ID the next one that is ready and that you may take: by priority, then the oldest.
 
-    You may take what was sent to you, or to a group that you are in: --as says who you are. Give each worker a name of
-    its own: the claim is the name's, and who claims ID in the same name again gets the same claim.
+    Without ID it is work that was sent to you, or to a group that you are in: --as says who you are. By its ID anybody
+    may take work that is ready, whoever it was sent to. Give each worker a name of its own: the claim is the name's,
+    and who claims ID in the same name again gets the same claim.
 
     Prints id, fence and body of what is yours now. The claim stays when this command ends, until you say done, fail or
     release, or its lease is over; relay renew and relay progress begin the lease anew, and so does your live session.

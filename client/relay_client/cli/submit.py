@@ -40,7 +40,7 @@ class Job:
 
 @click.command(
     short_help="Submit a task to an agent or a group.",
-    help=f"""Submit a task: work with a TITLE, that exactly one of those it is sent to may claim.
+    help=f"""Submit a task: work with a TITLE, offered to whom it is sent to; exactly one may hold it.
 
     {TARGET_HELP}
     {TIME_HELP}
