@@ -98,6 +98,8 @@ class Task(Struct, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
     progress_at: int | None = None
     depends_on: list[int] = []
     waiting_for: list[int] = []  # of these, what is not done yet
+    depends_states: list[State] = []  # how each of depends_on stands, in their order
+    beginning: str | None = None  # of one without a title, in `tasks`: the beginning of its body's first line
     reason: str | None = None
     body: Any = None
     payload: str | None = None

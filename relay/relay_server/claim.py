@@ -24,7 +24,8 @@ Rules
   holder's word; its lease does not run.
 """
 
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 from relay_proto.errors import Claimed, Expired, Finished, NotClaimable, NotHolder, RelayError, StaleFence
 from relay_proto.frames import Needs, State
@@ -118,15 +119,38 @@ def a2a(state: State, needs: Needs | None, has_begun: bool) -> str:
             return "canceled"
 
 
-def why_not_claim(message: int, state: State, holder: str | None, is_expired: bool = False) -> RelayError:
+class Waits(NamedTuple):
+    """What delayed work waits for: its time, `ready_at`, or other tasks. Times are ms since 1970."""
+
+    now: int = 0
+    ready_at: int | None = None
+    tasks: Sequence[int] = ()
+
+
+def why_not_claim(
+    message: int, state: State, holder: str | None, is_expired: bool = False, waits: Waits | None = None
+) -> RelayError:
     """Why a claim of work in this state was refused. The broker adds the time left on the lease."""
     if state in HELD:
         return Claimed(f"message {message} is claimed by {holder}", detail={"holder": holder, "state": state})
     if state == "delayed":
-        return NotClaimable(f"message {message} is work that waits; it can't be claimed yet", detail={"state": state})
+        return _waits(message, waits or Waits())
     if is_expired:
         return Expired(f"message {message} can't be claimed: nobody did in its time", detail={"state": state})
     return Finished(f"message {message} can't be claimed: its work is {state}", detail={"state": state})
+
+
+def _waits(message: int, waits: Waits) -> NotClaimable:
+    """The refusal of a claim of delayed work: what it waits for, and how long, as far as that is known."""
+    detail: dict[str, Any] = {"state": "delayed"}
+    until = ""
+    if waits.tasks:
+        detail["waiting_for"] = list(waits.tasks)
+        until = f" for {', '.join(f'#{task}' for task in waits.tasks)}"
+    elif waits.ready_at is not None:
+        detail["ready_at"] = waits.ready_at
+        until = f" for {max(0, waits.ready_at - waits.now) / 1000:.1f} s more"
+    return NotClaimable(f"message {message} is work that waits{until}; it can't be claimed yet", detail=detail)
 
 
 def why_not_held(
@@ -136,6 +160,11 @@ def why_not_held(
     if fence < current:
         return StaleFence(
             f"fence is {fence}; message {message} is at fence {current}: the claim was lost and given out again",
+            detail={"fence": current},
+        )
+    if fence > current and current and holder == agent and state in HELD:
+        return NotHolder(
+            f"fence is {fence}, which was never given out; {agent} holds message {message} under fence {current}",
             detail={"fence": current},
         )
     if fence > current or holder != agent:

@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import re
 import socket
+from pathlib import Path
 
 import click
 import pytest
@@ -11,7 +12,7 @@ import pytest
 import relay_client
 from relay_client import Agent
 from relay_client.cli.door import Door, ask, client_options, default_name, door_options, jittered
-from relay_proto.errors import BadRequest
+from relay_proto.errors import BadRequest, Unauthorized
 from relay_proto.frames import Agents, Ok, ServerInfo
 from relay_proto.targets import AGENT_PATTERN
 from tests.cli.command import NO_FOLDER, run
@@ -104,6 +105,30 @@ def test_where_nobody_is_the_source_of_the_address_is_said(monkeypatch: pytest.M
             command.main(arguments, standalone_mode=False)
         said += raised.value.__notes__
     assert said == ["this one is the default", "this one is from env RELAY_URL", "this one is from the command line"]
+
+
+def test_where_it_is_refused_the_source_of_the_token_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    @click.command()
+    @client_options
+    def command(door: Door) -> None:
+        raise Unauthorized("the token is wrong")
+
+    token = tmp_path / "token"
+    token.write_text("secret")
+    token.chmod(0o600)
+    monkeypatch.setenv("XDG_CONFIG_HOME", NO_FOLDER)
+    for name in ("RELAY_TOKEN", "RELAY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    said: list[list[str]] = []
+    for name, value in (("RELAY_LABEL", "x"), ("RELAY_TOKEN_FILE", str(token)), ("RELAY_TOKEN", "secret")):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(Unauthorized) as raised:
+            command.main([], standalone_mode=False)
+        said.append(getattr(raised.value, "__notes__", []))
+    assert said == [
+        [],
+        *([f"the one that was sent is from env {name}"] for name in ("RELAY_TOKEN_FILE", "RELAY_TOKEN")),
+    ]
 
 
 def test_pauses_double_up_to_their_limit_around_a_random_middle() -> None:

@@ -32,6 +32,17 @@ def test_who_is_told_to_end_says_bye(daemon: Daemon) -> None:
     assert (card["status"], str(card["reason"]).startswith("it said bye")) == ("offline", True)
 
 
+def test_who_was_started_in_the_background_of_a_script_is_ended_too(daemon: Daemon) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as sh does for `relay listen builder &`
+    try:
+        with listening(daemon.url, "builder") as listener:
+            listener.send_signal(signal.SIGTERM)
+            listener.communicate(timeout=30)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert listener.returncode == 130
+
+
 def test_a_line_is_there_as_soon_as_the_message_is(daemon: Daemon) -> None:
     with listening(daemon.url, "builder", "--json") as listener:
         assert listener.stdout is not None

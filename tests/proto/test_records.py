@@ -93,7 +93,8 @@ def test_a_page_of_the_longest_tasks_holds_some_of_them() -> None:
         occurrences=2**31, last_seen_at=2**42, priority=9, channel="c" * 64, expires_at=2**42, holder="h" * 128,
         lease_left_s=86_400.0, ready_at=2**42, needs="dependency", park_until_at=2**42, progress=0.5, note="😀" * 1024,
         progress_at=2**42, depends_on=[limits.ID_MAX] * limits.DEPENDENCIES_MAX,
-        waiting_for=[limits.ID_MAX] * limits.DEPENDENCIES_MAX, reason="😀" * 1024,
+        waiting_for=[limits.ID_MAX] * limits.DEPENDENCIES_MAX, reason="😀" * 1024, beginning="😀" * 120,
+        depends_states=["superseded"] * limits.DEPENDENCIES_MAX,
     )  # fmt: skip
     assert len(codec.encode_frame(longest)) * 50 < limits.MESSAGE_BYTES_MAX
 

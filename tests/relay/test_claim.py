@@ -16,6 +16,7 @@ from relay_server.claim import (
     OPEN,
     TRANSITIONS,
     Event,
+    Waits,
     a2a,
     after_failure,
     after_silence,
@@ -299,6 +300,22 @@ def test_a_refused_claim_says_why(state: State, kind: type[RelayError]) -> None:
     assert type(error) is kind
     assert "message 7" in str(error)
     assert error.detail["state"] == state
+
+
+def test_a_refused_claim_of_work_that_waits_says_for_what_or_how_long() -> None:
+    error = why_not_claim(7, "delayed", None, waits=Waits(1000, 2500))
+    assert "waits for 1.5 s more; it can't be claimed yet" in str(error)
+    assert error.detail == {"state": "delayed", "ready_at": 2500}
+    error = why_not_claim(7, "delayed", None, waits=Waits(1000, None, [3, 5]))
+    assert "waits for #3, #5; it can't be claimed yet" in str(error)
+    assert error.detail == {"state": "delayed", "waiting_for": [3, 5]}
+
+
+def test_a_fence_that_was_never_given_out_is_told_which_counts() -> None:
+    error = why_not_held(7, "ada", 99, "working", 2, "ada")
+    assert isinstance(error, NotHolder)
+    assert str(error).startswith("fence is 99, which was never given out; ada holds message 7 under fence 2")
+    assert error.detail == {"fence": 2}
 
 
 def test_a_claim_that_comes_after_its_time_says_so() -> None:

@@ -124,6 +124,22 @@ def test_every_setting_can_be_said_in_every_place(tmp_path: Path) -> None:
         assert settings(tmp_path, toml=toml).found[setting.name].source.startswith("config.toml:"), setting
 
 
+def test_no_setting_does_nothing(tmp_path: Path) -> None:
+    """What is said of each is another daemon than the usual one; but how it logs, which the command does by itself."""
+    token, integrations = tmp_path / "token", tmp_path / "integrations"
+    for file, text in ((token, TOKEN), (integrations, '[{"name": "alerts"}]')):
+        file.write_text(text)
+        file.chmod(0o600)
+    special = {"integrations": '[{"name": "alerts"}]', "integrations_file": str(integrations)}
+    usual = config_of(settings(tmp_path))
+    for setting in SETTINGS:
+        if setting.name != "log_json":
+            text = special.get(setting.name) or _text(setting, "", _another(setting, str(token)))
+            assert config_of(settings(tmp_path, {setting.variables[0].name: text})) != usual, setting
+    patient = config_of(settings(tmp_path, {"RELAY_PING_INTERVAL": "90"}))
+    assert (patient.ping_s, patient.pong_s) == (90.0, 90.0)
+
+
 def _another(setting: Setting, file: str) -> Any:
     """A value that is not the default."""
     default = setting.default

@@ -111,11 +111,12 @@ async def test_an_offer_that_was_given_back_is_announced_anew() -> None:
 
 async def test_what_was_seen_in_an_earlier_session_is_counted_and_not_printed_again() -> None:
     agent, shown = StandIn(), list[str]()
+    stages: list[tuple[int, frames.Stage]] = [(11, "surfaced"), (12, "surfaced"), (13, "pushed")]
     agent.lies_there = [
         StoredMessage(
             message=number, sender="builder", to="me", sent_at=NOW_MS, thread=number, hops=0, stage=stage, body=""
         )
-        for number, stage in ((11, "surfaced"), (12, "surfaced"), (13, "pushed"))
+        for number, stage in stages
     ]
     for number in (11, 12, 13):
         agent.deliver(number, attempt=2)
@@ -131,7 +132,7 @@ async def test_a_refused_report_and_a_token_that_may_not_ask_end_nothing() -> No
     agent, shown = StandIn(), list[str]()
     agent.refuses = StorageFull("no room")
 
-    async def owed(name: str | None = None) -> list[OwedReply]:
+    async def owed(agent: str | None = None) -> list[OwedReply]:
         raise Forbidden("not with this token")
 
     agent.owed = owed  # type: ignore[method-assign]

@@ -94,7 +94,9 @@ def claim(
         records = [claim_record(one.item, one.fence, one.lease_s) for one in taken]
         put_records(form if identifier is None else Form.JSONL, records)  # one task by its id is no list
     else:
-        put(line for one in taken for line in claim_lines(one.item, one.fence, one.lease_s))
+        blocks = [claim_lines(one.item, one.fence, one.lease_s) for one in taken]
+        put(line for place, block in enumerate(blocks) for line in ([""] if place else []) + block)
+        click.echo("next: relay done ID, relay fail ID or relay release ID, as the same agent", err=True)
 
 
 async def take(

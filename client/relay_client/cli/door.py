@@ -144,10 +144,15 @@ def door_options(
 
 
 def say_where_from(exc: RelayError, settings: Settings) -> None:
-    """Adds to the error of a relay that was not reached where its address came from; to others nothing."""
+    """Adds to the error of a relay that was not reached where its address came from, to that of one which refused the
+    token where that came from; to others nothing."""
+    given = next((name for name in ("token", "token_file") if settings[name].value is not None), None)
     if exc.code == "unreachable":
         source = settings.source("url")
         exc.add_note(f"this one is {WHERE.get(source) or f'from {source}'}")
+    elif exc.code == "unauthorized" and given is not None:
+        source = settings.source(given)
+        exc.add_note(f"the one that was sent is {WHERE.get(source) or f'from {source}'}")
 
 
 WHERE: Final = {DEFAULT: "the default", COMMAND_LINE: "from the command line"}
@@ -166,9 +171,21 @@ client_options = door_options(
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Runs the coroutine of a command to its end. SIGTERM ends it as Ctrl-C does: with a bye."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    return asyncio.run(work)
+    """Runs the coroutine of a command to its end. SIGTERM ends it as Ctrl-C does: with a bye.
+
+    Not by way of SIGINT, which a shell without job control has its background commands ignore.
+    """
+
+    async def until_told() -> Result:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(until_told())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 async def ask(door: Door, action: Callable[["Agent"], Awaitable[Result]], *, again: bool = True) -> Result:

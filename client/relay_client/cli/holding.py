@@ -115,7 +115,7 @@ def progress(identifier: int, share: str | None, note: str | None, fence: int | 
         return await agent.progress(identifier, known, part, note)
 
     known, lease_s = run(say(door, identifier, fence, word))
-    words = " ".join(("working", *filter(None, (share_text(part), escape(note or "")))))
+    words = ": ".join(filter(None, (f"working {share_text(part)}".rstrip(), escape(note or ""))))
     _tell(form, f"#{identifier} is {words}; {span_text(lease_s)} of lease", message=identifier, fence=known,
           state="working", lease_s=lease_s)  # fmt: skip
 

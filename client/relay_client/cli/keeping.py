@@ -70,7 +70,11 @@ def relay_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def end_by_signal() -> None:
     """SIGTERM ends the command as Ctrl-C does: with nothing half-made left behind."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt  # not SIGINT: a shell without job control has its background commands ignore that
+
+    signal.signal(signal.SIGTERM, end)
 
 
 @contextmanager

@@ -32,6 +32,9 @@ reason_option = click.option("--reason", metavar="TEXT", help="Why; it is kept i
 def cancel(identifier: int, reason: str | None, force: bool, form: Form, door: Door) -> None:
     """Cancel task ID, that is open or buried. Whoever holds it is told and loses the claim.
 
+    Tasks that depend on it can never be done and are canceled, too, and so is what depends on those: before that, relay
+    tasks shows what is delayed and waits for it; afterwards their REASON names it.
+
     A task is its sender's to cancel: --as NAME, or --force.
     """
 
@@ -55,7 +58,7 @@ def cancel(identifier: int, reason: str | None, force: bool, form: Form, door: D
 def withdraw(identifier: int, reason: str | None, force: bool, form: Form, door: Door) -> None:
     """Take message ID back: who has not dealt with it does not get it, or is told to drop it. Its work is canceled.
 
-    It stays readable (relay message ID). A message is its sender's to take back: --as NAME, or --force.
+    Tasks that depend on that work are canceled, too. It stays readable (relay message ID). A message is its sender's to take back: --as NAME, or --force.
     """
 
     async def action(agent: "Agent") -> int:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from relay_client import Receipt
 
 GAP = "  "
+INDENT = "    "
+"""Before what of a table's row did not fit into its first line."""
+COLUMN_CELLS_MIN = 12
+"""No column of a table is made narrower; then rows take more lines."""
 
 
 class Shown(Protocol):
@@ -150,17 +154,63 @@ def cut(text: str, width: int) -> str:
     return text
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]], width: int | None = None) -> list[str]:
-    """Aligned lines under headings. A column that is empty in every row is left out; lines are cut to `width`."""
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], width: int | None = None, *, wraps: bool = True
+) -> list[str]:
+    """Aligned lines under headings. A column that is empty in every row is left out.
+
+    Where `width` is too small the widest columns are cut, each value with its ellipsis; where that is not enough, rows
+    and headings go on in a second line, set in. With `wraps` False each row stays one line, and is cut.
+    """
     grid = [[escape(value) for value in row] for row in rows]
     used = [i for i in range(len(headings)) if any(row[i] for row in grid)]
     lines = [[headings[i] for i in used], *([row[i] for i in used] for row in grid)]
     widths = [max(cells(line[i]) for line in lines) for i in range(len(used))]
-    padded = (
-        GAP.join(value + " " * (size - cells(value)) for value, size in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-    return [line if width is None else cut(line, width) for line in padded]
+    if width is None or _breadth(widths) <= width:
+        return [_padded(line, widths) for line in lines]
+    least = [min(size, max(COLUMN_CELLS_MIN, cells(headings[i]))) for size, i in zip(widths, used, strict=True)]
+    least[0] = min(widths[0], max(COLUMN_CELLS_MIN, width // 2))  # what names the row
+    parts = _parts(least, width) if wraps else [range(len(used))]
+    told = []
+    for line in lines:
+        for part in parts:
+            head = INDENT if part.start else ""
+            sizes = _filled([least[i] for i in part], [widths[i] for i in part], width - len(head))
+            values = [cut(line[i], size) for i, size in zip(part, sizes, strict=True)]
+            if any(values):
+                told.append(cut(head + _padded(values, sizes), width))
+    return told
+
+
+def _breadth(sizes: Sequence[int]) -> int:
+    return sum(sizes) + len(GAP) * (len(sizes) - 1)
+
+
+def _padded(values: Sequence[str], sizes: Sequence[int]) -> str:
+    return GAP.join(value + " " * (size - cells(value)) for value, size in zip(values, sizes, strict=True)).rstrip()
+
+
+def _parts(least: Sequence[int], width: int) -> list[range]:
+    """Which columns stand in which line of a row, when each has the least that it needs."""
+    parts, start = [], 0
+    for end in range(1, len(least) + 1):
+        room = width - (len(INDENT) if start else 0)
+        if end == len(least) or _breadth(least[start : end + 1]) > room:
+            parts.append(range(start, end))
+            start = end
+    return parts
+
+
+def _filled(least: Sequence[int], wanted: Sequence[int], width: int) -> list[int]:
+    """The widths of the columns of one line: the least of each, and a fair share of what is left to who wants more."""
+    sizes = list(least)
+    left = max(0, width - _breadth(least))
+    greedy = sorted((i for i in range(len(least)) if wanted[i] > least[i]), key=lambda i: wanted[i] - least[i])
+    for place, i in enumerate(greedy):
+        more = min(wanted[i] - least[i], left // (len(greedy) - place))
+        sizes[i] += more
+        left -= more
+    return sizes
 
 
 def agents_table(cards: Iterable[AgentCard], *, now: datetime, width: int | None = None) -> list[str]:
@@ -251,12 +301,17 @@ def deliveries_table(deliveries: Iterable[DeliveryState], *, now: datetime, widt
     return table(("RECIPIENT", "STAGE", "AT", "ATTEMPT", "REASON"), rows, width)
 
 
-def receipt_lines(to: str, receipt: "Receipt", *, delay_s: float | None = None, own_key: bool = False) -> list[str]:
+def receipt_lines(
+    to: str, receipt: "Receipt", *, delay_s: float | None = None, own_key: bool = False, is_work: bool = False
+) -> list[str]:
     """`#12 → cap:review: in 3 inboxes, 2 of them online`, the truth when nobody has it, and what else was said of it.
 
     delay_s: when it is due, as it was asked for. own_key: the user chose the key, so that a duplicate is news.
+    is_work: it was sent as claimable.
     """
-    if receipt.recipients == 0:
+    if is_work:
+        words = takers_text(receipt)
+    elif receipt.recipients == 0:
         words = "accepted, but it matches nobody: in no inbox"
     elif receipt.recipients == 1:
         words = f"in the inbox, {'online' if receipt.online else 'offline'}"
@@ -267,6 +322,15 @@ def receipt_lines(to: str, receipt: "Receipt", *, delay_s: float | None = None, 
     if own_key and receipt.duplicate:
         words += " (this key was used before: nothing new was sent)"
     return [f"#{receipt.message} → {escape(to)}: {words}", *remarks(receipt)]
+
+
+def takers_text(receipt: "Receipt") -> str:
+    """Who may take work that was sent: `one may take it, online`."""
+    if receipt.recipients == 0:
+        return "accepted, but nobody is there to take it"
+    if receipt.recipients == 1:
+        return f"one may take it, {'online' if receipt.online else 'offline'}"
+    return f"{receipt.recipients} may take it, {receipt.online} of them online"
 
 
 def remarks(receipt: "Receipt") -> list[str]:

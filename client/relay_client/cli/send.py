@@ -59,7 +59,8 @@ def send(to: str, body: str | bytes, door: Door, form: Form, key: str | None, **
     if form.is_json:
         put([json_line(receipt_record(receipt))])
     else:
-        put(receipt_lines(to, receipt, delay_s=fields["delay_s"], own_key=key is not None))
+        put(receipt_lines(to, receipt, delay_s=fields["delay_s"], own_key=key is not None,
+                          is_work=fields["claimable"]))  # fmt: skip
 
 
 async def deliver(door: Door, letter: Letter) -> "Receipt":

@@ -97,7 +97,8 @@ def submit(
     fields["depends_on"] = list(depends_on) or None
     job = Job(to, title, body, key or uuid.uuid4().hex, fields)
     submitted = run(hand_in(door, job))
-    lines = submitted_lines(to, submitted, delay_s=fields["delay_s"], own_key=key is not None)
+    lines = submitted_lines(to, submitted, delay_s=fields["delay_s"], own_key=key is not None,
+                            depends_on=depends_on)  # fmt: skip
     if wait_s is None:
         put([json_line(submitted_record(submitted))] if form.is_json else lines)
         return

@@ -12,7 +12,7 @@ from relay_proto.frames import State, Task, TaskEvent
 
 from ..payload import write_payload
 from .escape import escape
-from .render import ago, body_text, clock, cut, indented, payload_lines, remarks, share_text, table, when
+from .render import ago, body_text, clock, cut, indented, payload_lines, remarks, share_text, table, takers_text, when
 from .spans import about, span_text
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def tasks_table(tasks: Iterable[Task], *, now: datetime, width: int | None = Non
 
 def title_text(task: Task) -> str:
     """Its title; of work that was sent without one the first line of what is known of it (not escaped)."""
-    return task.title or (body_text(task.body).partition("\n")[0] if task.body else "-")
+    return task.title or task.beginning or (body_text(task.body).partition("\n")[0] if task.body else "-")
 
 
 def state_text(task: Task, *, now: datetime) -> str:
@@ -140,8 +140,11 @@ def _progress(task: Task, now: datetime) -> str:
 
 
 def _dependencies(task: Task) -> str:
-    """`#3 (done), #4 (not done)`"""
-    return ", ".join(f"#{one} ({'not ' if one in task.waiting_for else ''}done)" for one in task.depends_on)
+    """`#3 (done), #4 (canceled)`; a relay that is older does not say how they stand."""
+    if len(task.depends_states) != len(task.depends_on):
+        return ", ".join(f"#{one} (not done)" if one in task.waiting_for else f"#{one}" for one in task.depends_on)
+    states = zip(task.depends_on, task.depends_states, strict=True)
+    return ", ".join(f"#{one} ({state_word(state)})" for one, state in states)
 
 
 def history_table(events: Iterable[TaskEvent], *, now: datetime, width: int | None = None) -> list[str]:
@@ -160,9 +163,14 @@ def history_table(events: Iterable[TaskEvent], *, now: datetime, width: int | No
     return table(("AT", "EVENT", "STATE", "WHO", "FENCE", "NOTE"), rows, width)
 
 
-def submitted_lines(to: str, submitted: "Submitted", *, delay_s: float | None = None, own_key: bool) -> list[str]:
+def submitted_lines(
+    to: str, submitted: "Submitted", *, delay_s: float | None = None, own_key: bool, depends_on: Sequence[int] = ()
+) -> list[str]:
     """`#12 → cap:review: 3 may take it, 2 of them online`; of what was reported before: how often by now."""
-    line = f"#{submitted.message} → {escape(to)}: {_who_has_it(submitted)}"
+    line = f"#{submitted.message} → {escape(to)}: "
+    if depends_on:
+        line += f"ready when {_ids(depends_on)} {'is' if len(depends_on) == 1 else 'are'} done, then "
+    line += takers_text(submitted)
     if submitted.occurrences > 1:
         line = f"#{submitted.message} is open already: seen {submitted.occurrences} times"
     elif own_key and submitted.duplicate:
@@ -170,14 +178,6 @@ def submitted_lines(to: str, submitted: "Submitted", *, delay_s: float | None = 
     elif delay_s:
         line += f"; ready in {span_text(delay_s)}"
     return [line, *remarks(submitted)]
-
-
-def _who_has_it(submitted: "Submitted") -> str:
-    if submitted.recipients == 0:
-        return "accepted, but nobody is there to take it"
-    if submitted.recipients == 1:
-        return f"one may take it, {'online' if submitted.online else 'offline'}"
-    return f"{submitted.recipients} may take it, {submitted.online} of them online"
 
 
 def holding_text(message: int, fence: int, holding: "Holding") -> str:

@@ -60,7 +60,8 @@ def top(every_s: float, once: bool, order: str, form: Form, door: Door) -> None:
 
     Rates are of the time between two looks. STUCK WORK: claimed and no word of it for 10 minutes, parked for an hour,
     or ready for 10 minutes and nobody claims it. OLDEST UNACKED: of each inbox the oldest message that is due and not
-    dealt with. What is counted in the store may be 5 s old.
+    dealt with; OPEN counts all of these, whether the agent is there or not. IN HAND: of these, what the agent's session
+    was given and has not acked. What is counted in the store may be 5 s old.
 
     Keys: q leaves, p holds the screen, s changes the order of those who are online.
 
@@ -74,12 +75,12 @@ def top(every_s: float, once: bool, order: str, form: Form, door: Door) -> None:
         run(_watch(door, every_s, order))
 
 
-async def _look(agent: "Agent") -> tuple[Overview, float]:
-    """(what the relay shows, seconds that it took)."""
+async def _look(agent: "Agent") -> tuple[Overview, float | None]:
+    """(what the relay shows, seconds that it took; None when the connection was lost meanwhile)."""
     loop = asyncio.get_running_loop()
-    asked_at = loop.time()
+    asked_at, session = loop.time(), agent.session if agent.connected else None
     shown = await agent.overview(limits.OVERVIEW_ENTRIES_MAX)
-    return shown, loop.time() - asked_at
+    return shown, loop.time() - asked_at if agent.session == session else None
 
 
 async def _text(agent: "Agent", door: Door, every_s: float, order: str) -> None:

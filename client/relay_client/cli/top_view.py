@@ -98,7 +98,7 @@ def _head(shown: Overview, rates: Rates, width: int | None) -> list[Line]:
     )
     lines = [
         Line(f"agents  {', '.join(there) or 'none'}; {shown.sessions} with a session"),
-        Line(f"inbox   {shown.inboxes} with something to do; {shown.unacked} deliveries given and not acked"),
+        Line(f"inbox   {shown.inboxes} with something open; live sessions have {shown.unacked} of it in hand"),
         Line(f"tasks   {tasks}; {owed}", "warn" if shown.overdue or shown.tasks.get("buried") else "plain"),
         *_rates(shown, rates, width),
     ]
@@ -162,7 +162,7 @@ def _listed(grid: Grid, width: int | None, kind: str, count: int) -> Listed:
     if not rows:
         return Listed(Line(f"{headings[0]}  none", "heading"), [], 0)
     widest = None if width is None else max(12, width // 3)
-    head, *lines = table(headings, (_narrow(row, widest) for row in rows), width)
+    head, *lines = table(headings, (_narrow(row, widest) for row in rows), width, wraps=False)
     return Listed(Line(head, "heading"), [Line(line, kind) for line in lines], max(0, count - len(lines)))
 
 
@@ -202,7 +202,7 @@ def _online(shown: Overview, order: str) -> Grid:
         )
         for one in sorted(shown.online, key=ORDERS[order])
     ]  # fmt: skip
-    return ("ONLINE", "STATUS", "UNACKED", "CLAIMS", "LOAD", "HEARD", "LABEL"), rows
+    return ("ONLINE", "STATUS", "IN HAND", "CLAIMS", "LOAD", "HEARD", "LABEL"), rows
 
 
 def _many(count: int, most: int) -> str:

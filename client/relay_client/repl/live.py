@@ -82,9 +82,9 @@ class Live:
             while len(found) < limits.CREDIT_MAX:
                 page = await self.desk.agent.inbox(limit=limits.PAGE_MAX, after=after)
                 found.update(item.message for item in page if item.stage == "surfaced")
-                after = page.next
-                if after is None:
+                if not isinstance(page.next, int):
                     break
+                after = page.next
         if found:
             what = (
                 "1 message that you saw before is"

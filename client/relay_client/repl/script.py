@@ -40,8 +40,11 @@ class Failed(click.ClickException):
     """What went wrong in which line (`line 2: there is no command 'bad'`), with the exit code of what it was. The line
     itself is not repeated: it may hold what does not belong into a log."""
 
+    exit_code: int  # type: ignore[misc]  # click has it as a class variable that its subclasses set
+
     def __init__(self, where: str, exc: Exception) -> None:
-        self.exit_code, text = explain(exc)
+        code, text = explain(exc)
+        self.exit_code = code
         super().__init__("; ".join([f"{where}: {text}", *getattr(exc, "__notes__", ())]))
 
 

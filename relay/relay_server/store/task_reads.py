@@ -42,6 +42,8 @@ def tasks_page(connection: sqlite3.Connection, question: TasksPage) -> TaskPage:
         item = _task(connection, message)
         if item is None or item.state not in states or not _matches(frame, item):
             continue
+        if item.title is None:
+            item.beginning = connection.execute(queries.first_line, (message,)).fetchone()[0] or None
         size += len(encode_frame(item))
         if page.items and (len(page.items) >= frame.limit or size > question.bytes_max):
             page.next = page.items[-1].message
@@ -85,6 +87,7 @@ def _task(connection: sqlite3.Connection, message: int) -> Task | None:
     item = task(columns)
     needs = connection.execute(queries.needs_of, (message,)).fetchall()
     item.depends_on = [one for one, _ in needs]
+    item.depends_states = [state for _, state in needs]
     if item.needs == "dependency" or (item.state == "delayed" and item.ready_at is None):
         item.waiting_for = [one for one, state in needs if state != "done"]
     return item

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from relay_proto.errors import NotClaimable, RelayError
 from relay_proto.frames import State
 
-from ..claim import HELD, why_not_claim
+from ..claim import HELD, Waits, why_not_claim
 from . import asks, queries
 from .alarms import WORK, set_alarm
 from .commands import ClaimWork
@@ -82,7 +82,19 @@ def _not_claimed(tx: Transaction, command: ClaimWork) -> Outcome:
         tx.execute(queries.renew, again).fetchall()
         return WorkClaimed(message, work.fence, command.lease_s, [], is_parked=work.state == "parked")
     has_lapsed = work.state == "failed" and last_event(tx, message) == "lapse"
-    return why_not_claim(message, work.state, work.holder, has_lapsed)
+    return why_not_claim(message, work.state, work.holder, has_lapsed, _waits(tx, message, work.state))
+
+
+def _waits(tx: Transaction, message: int, state: State) -> Waits | None:
+    """What delayed work waits for: its time, or of the tasks that it depends on those that are not done."""
+    if state != "delayed":
+        return None
+    (ready_at,) = tx.execute(queries.ready_at, (message,)).fetchone()
+    if ready_at is not None:
+        return Waits(tx.now, ready_at)
+    return Waits(
+        tx.now, None, [one for one, is_ in tx.execute(queries.needs_of, (message,)).fetchall() if is_ != "done"]
+    )
 
 
 def said(function: Callable[..., Outcome], *arguments: Any) -> Outcome:

@@ -125,6 +125,11 @@ WHERE w.message = ?;
 -- name: task_body
 SELECT m.body, w.result, w.history, m.payload FROM work AS w CROSS JOIN messages AS m ON m.message = w.message WHERE w.message = ?;
 
+-- name: first_line
+-- The beginning of a task's body, up to its first line break; nothing of bytes.
+SELECT CASE typeof(body) WHEN 'text' THEN substr(body, 1, instr(substr(body, 1, 120) || char(10), char(10)) - 1) END
+FROM messages WHERE message = ?;
+
 -- name: delete_reports
 DELETE FROM reports WHERE message = ?;
 

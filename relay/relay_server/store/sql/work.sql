@@ -33,6 +33,9 @@ WHERE message = ?6 AND state = 'ready';
 -- name: work_state
 SELECT state, fence, attempts, holder, holder_epoch, attempts_max, sender, holder_instance FROM work WHERE message = ?;
 
+-- name: ready_at
+SELECT ready_at FROM work WHERE message = ?;
+
 -- name: works_to_end
 -- What the ends of claims of these (JSON) need.
 SELECT w.message, w.fence, w.held_by, w.sender, w.marks FROM json_each(?) CROSS JOIN work AS w ON w.message = json_each.value;
