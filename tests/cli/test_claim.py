@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,24 @@ def test_without_an_id_it_takes_what_comes_next_by_priority(daemon: Daemon) -> N
     last = both.records[1]
     assert (last["subject"], last["body"], last["from"], last["lease_s"]) == ("c", "body c", "lead", 60.0)
     assert claim(daemon).code == 3
+
+
+def test_several_are_told_apart_and_what_comes_next_is_said(daemon: Daemon) -> None:
+    submit(daemon, "ann", "a")
+    submit(daemon, "ann", "b")
+    done = claim(daemon, "--next", "2")
+    first, second = done.out.split("\n\n")
+    assert ("claimed:  #1" in first, "claimed:  #2" in second) == (True, True)
+    assert done.err == "next: relay done ID, relay fail ID or relay release ID, as the same agent\n"
+
+
+def test_what_waits_is_refused_with_how_long_and_for_what(daemon: Daemon) -> None:
+    submit(daemon, "ann", "a", "--delay", "1h")
+    refused = claim(daemon, "1")
+    assert refused.code == 1
+    seconds = re.search(r"work that waits for (\d+\.\d) s more; it can't be claimed yet", refused.err)
+    assert seconds is not None, refused.err
+    assert 3500 < float(seconds[1]) <= 3600
 
 
 def test_its_filters_choose(daemon: Daemon) -> None:

@@ -42,6 +42,15 @@ def test_what_is_not_said_is_not_sent() -> None:
     assert {name for name, value in fields.items() if value not in (None, False)} == {"to", "body"}
 
 
+def test_an_empty_text_is_a_usage_error_unless_something_else_says_what_it_is_about() -> None:
+    for arguments, options in ((("ann", ""), envelope_options), (("ann", " ", "body"), task_options)):
+        with pytest.raises(click.UsageError, match="is empty"):
+            taken(*arguments, options=options)
+    assert taken("ann", "", "--subject", "done")["body"] == ""
+    assert taken("ann", "", "--payload", "false")["body"] == ""
+    assert taken("ann", "title", "", options=task_options)["body"] == ""
+
+
 def test_a_task_has_a_title_and_perhaps_a_body_and_is_work_anyway() -> None:
     fields = taken("ann", "fix it", options=task_options)
     assert {name: value for name, value in fields.items() if value not in (None, False)} == {

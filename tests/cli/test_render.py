@@ -101,6 +101,25 @@ def test_a_table_is_aligned_and_leaves_empty_columns_out() -> None:
     assert table(("A", "B", "C"), [("x", "", "1"), ("longer", "", "22")]) == ["A       C", "x       1", "longer  22"]
 
 
+def test_a_table_that_is_too_wide_cuts_its_widest_column_then_takes_more_lines_and_hides_none() -> None:
+    headings = ("N", "SCOPES", "ENDS", "NOTE")
+    rows = [("1", "s" * 90, "revoked 14:05:00 (3m ago)", "for ci"), ("2", "*", "", "")]
+    assert table(headings, rows, 60) == [
+        "N  SCOPES                    ENDS                     NOTE",
+        "1  sssssssssssssssssssssss…  revoked 14:05:00 (3m a…  for ci",
+        "2  *",
+    ]
+    assert table(headings, rows, 30) == [
+        "N  SCOPES         ENDS",
+        "    NOTE",
+        "1  ssssssssssss…  revoked 14:…",
+        "    for ci",
+        "2  *",
+    ]
+    assert all(cells(line) <= 30 for line in table(headings, rows, 30, wraps=False))
+    assert len(table(headings, rows, 30, wraps=False)) == 3
+
+
 def test_a_table_survives_wide_and_hostile_cells() -> None:
     lines = table(("NAME", "X"), [("世界", "1"), ("a\nb", "2")])
     assert lines == ["NAME  X", "世界  1", "a\\nb  2"]
@@ -173,6 +192,7 @@ def receipt(recipients: int, online: int, **more: object) -> Receipt:
 def test_a_receipt_says_how_many_have_it_and_how_many_are_there() -> None:
     assert receipt_lines("builder", receipt(1, 1)) == ["#12 → builder: in the inbox, online"]
     assert receipt_lines("builder", receipt(1, 0)) == ["#12 → builder: in the inbox, offline"]
+    assert receipt_lines("builder", receipt(1, 1), is_work=True) == ["#12 → builder: one may take it, online"]
     assert receipt_lines("tag:x", receipt(3, 2)) == ["#12 → tag:x: in 3 inboxes, 2 of them online"]
     assert receipt_lines("tag:x", receipt(0, 0), delay_s=60) == [
         "#12 → tag:x: accepted, but it matches nobody: in no inbox"

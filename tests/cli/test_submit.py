@@ -52,6 +52,23 @@ def test_who_may_take_it_is_said(daemon: Daemon) -> None:
     )
 
 
+def test_what_it_depends_on_is_said_and_later_how_that_stands(daemon: Daemon) -> None:
+    assert submit(daemon, "ann", "first", "--hold").code == 0
+    done = submit(daemon, "ann", "then", "--hold", "--depends-on", "1")
+    assert done.out == "#2 → ann: ready when #1 is done, then one may take it, offline\n"
+    assert run("cancel", "1", "--url", daemon.url, "--as", "lead").code == 0
+    shown = run("task", "2", "--url", daemon.url).out
+    assert "state:    canceled\n" in shown
+    assert "after:    #1 (canceled)\n" in shown
+
+
+def test_a_task_without_a_title_is_a_usage_error(daemon: Daemon) -> None:
+    done = submit(daemon, "ann", "", "--hold")
+    assert (done.code, "TITLE is empty" in done.err) == (2, True)
+    done = run("send", "ann", "", "--hold", "--url", daemon.url)
+    assert (done.code, "BODY is empty" in done.err) == (2, True)
+
+
 def test_what_is_open_already_is_not_made_twice(daemon: Daemon) -> None:
     about = ("ann", "main is red", "--hold", "--dedupe-key", "main-red", "--source", "ci")
     assert submit(daemon, *about).out.startswith("#1 → ann")

@@ -85,9 +85,7 @@ async def test_it_follows_what_happens_as_lines(daemon: Daemon) -> None:
             lines = [tail.line()[8:] for _ in range(2)]
             assert lines == ["  #2  ann → cap:review  (work) review a.py", "  #2  task ready (submit) by ann"]
             (work,) = await ben.next_work()
-            assert [tail.line()[8:] for _ in range(2)] == [
-                "  #2  claimed by ben, fence 1", "  #2  task claimed (claim) by ben, fence 1"
-            ]  # fmt: skip
+            assert tail.line()[8:] == "  #2  claimed by ben, fence 1", "told once"
             async with work:
                 await work.progress(0.5, "half")
                 assert tail.line().endswith("#2  task working (progress) by ben, fence 1, 50%: half")
@@ -107,6 +105,22 @@ def test_as_json_each_line_has_its_event_and_its_id(daemon: Daemon) -> None:
     send(daemon, "ben", "again")
     with tailing(daemon.url, "--json", "--event", "message.new", "--since", behind) as tail:
         assert tail.record()["data"]["body"] == "again", "nothing twice, and nothing missed"
+
+
+def test_an_agent_that_nobody_saw_is_said_and_waited_for(daemon: Daemon) -> None:
+    with tailing(daemon.url, "--agent", "nosuch", "--event", "message.new") as tail:
+        said = tail.said()
+        assert "nosuch" in said
+        assert said.endswith("; it is shown when it comes")
+        send(daemon, "nosuch", "hi")
+        assert tail.line().endswith("ann → nosuch  hi")
+
+
+def test_a_claim_is_told_by_its_task_where_that_alone_is_wanted(daemon: Daemon) -> None:
+    with tailing(daemon.url, "--event", "task.claimed") as tail:
+        assert run("submit", "ben", "look", "--hold", "--url", daemon.url).code == 0
+        assert run("claim", "1", "--as", "ben", "--url", daemon.url).code == 0
+        assert tail.line().endswith("#1  task claimed (claim) by ben, fence 1")
 
 
 def test_filters_let_through_messages_and_what_becomes_of_them(daemon: Daemon) -> None:
@@ -182,10 +196,16 @@ def test_it_may_show_what_was_and_end(daemon: Daemon) -> None:
         send(daemon, "ben", f"body {number}")
     done = run("tail", "--no-follow", "-n", "2", "--jsonl", "--url", daemon.url)
     assert (done.code, done.err) == (0, "")
-    assert [(record["event"], record["data"]["id"]) for record in done.records] == [
+    assert [(record["event"], record["data"]["message"]) for record in done.records] == [
         ("message.new", 2),
         ("message.new", 3),
     ]
+    (told,) = run("inbox", "ben", "--jsonl", "--limit", "1", "--url", daemon.url).records
+    past, *_ = run("tail", "--no-follow", "--since", "#1", "--jsonl", "--url", daemon.url).records
+    names = {"message", "from", "to", "body", "sent_at", "thread"}
+    assert {name: past["data"][name] for name in names} == {name: told[name] for name in names}, "one filter"
+    done = run("tail", "--no-follow", "-n", "3", "--agent", "nosuch", "--url", daemon.url)
+    assert (done.code, "nosuch" in done.err) == (1, True), done.err
     daemon.stop()
     done = run("tail", "--no-follow", "--since", "1h", "--url", daemon.url)
     assert (done.code, f"no relay at {daemon.url}" in done.err) == (69, True)
@@ -211,6 +231,7 @@ def test_what_does_not_fit_is_a_usage_error_that_says_what_would(daemon: Daemon)
         (("--since", "soon"), "is no beginning"),
         (("--since", "#1", "-n", "3"), "--since and -n: one of them"),
         (("--no-follow",), "--no-follow shows messages from before"),
+        (("--no-follow", "-n", "3", "--event", "task.*"), "and --event lets none through"),
     ):
         done = run("tail", *options, "--url", daemon.url)
         assert (done.code, words in done.err) == (2, True), done.err

@@ -96,8 +96,8 @@ def test_a_task_in_full_has_all_that_is_known_its_body_its_result_and_its_histor
     task = made(
         state="done", a2a="completed", holder="ben", fence=2, attempts=1, progress=0.5, note="half",
         progress_at=NOW_MS - 90_000, type="review", severity="error", source="ci", dedupe_key="main-red", occurrences=2,
-        last_seen_at=NOW_MS - 60_000, depends_on=[3, 4], waiting_for=[4], priority=6, channel="ci", thread=7,
-        body="one\ntask:     #99\x1b", result="fine\x1b",
+        last_seen_at=NOW_MS - 60_000, depends_on=[3, 4], depends_states=["done", "canceled"], priority=6,
+        channel="ci", thread=7, body="one\ntask:     #99\x1b", result="fine\x1b",
         history=[
             TaskEvent(at=NOW_MS - 300_000, event="submit", state="ready", agent="ann"),
             TaskEvent(at=NOW_MS - 60_000, event="ripen", state="ready"),
@@ -110,7 +110,7 @@ def test_a_task_in_full_has_all_that_is_known_its_body_its_result_and_its_histor
         "task": "#12", "title": "look", "state": "done", "a2a": "completed", "progress": "50% half (1m ago)",
         "from": "ann", "to": "cap:review", "holder": "ben", "fence": "2", "attempts": "1 of 3", "type": "review",
         "severity": "error", "source": "ci", "dedupe": "main-red", "seen": "2 times, last 14:09:00 (1m ago)",
-        "after": "#3 (done), #4 (not done)", "priority": "6", "channel": "ci", "thread": "#7",
+        "after": "#3 (done), #4 (canceled)", "priority": "6", "channel": "ci", "thread": "#7",
         "sent": "14:05:00 (5m ago)", "changed": "14:09:00 (1m ago)",
     }  # fmt: skip
     assert page[page.index("") :] == [
@@ -126,6 +126,29 @@ def test_a_task_in_full_has_all_that_is_known_its_body_its_result_and_its_histor
         "14:09:00  ripen     ready  the relay",
         r"14:10:00  complete  done   b\x1ben    2      ok",
     ]
+
+
+def test_an_older_relay_that_does_not_say_how_dependencies_stand_is_not_spoken_for() -> None:
+    page = task_page(made(state="delayed", depends_on=[3, 4], waiting_for=[4]), now=NOW)
+    assert "after:    #3, #4 (not done)" in page
+
+
+def test_work_without_a_title_is_listed_by_the_beginning_of_its_body() -> None:
+    assert "fix it" in tasks_table([made(title=None, beginning="fix it")], now=NOW)[1]
+
+
+def test_on_a_narrow_terminal_every_column_is_still_there() -> None:
+    task = made(
+        state="working", holder="ben", lease_left_s=41.0, progress=0.4, note="the tests run", severity="critical",
+        type="alert", occurrences=3, title="x" * 60,
+    )  # fmt: skip
+    for width in (120, 80, 60, 40):
+        told = tasks_table([task], now=NOW, width=width)
+        assert max(cells(line) for line in told) <= width
+        for word in ("TASK", "STATE", "SEVERITY", "TITLE", "TO", "SEEN", "PROGRESS", "ATTEMPTS", "NOTE"):
+            assert word in " ".join(told).split(), (width, told)
+        for word in ("#12", "working", "critical", "40%", "0 of 3", "the"):
+            assert word in " ".join(told), (width, told)
 
 
 def test_a_history_keeps_its_lines_whatever_is_in_it() -> None:

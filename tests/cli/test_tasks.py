@@ -86,3 +86,13 @@ def test_a_page_says_how_to_get_the_next_in_both_directions(daemon: Daemon) -> N
     cut = relay(daemon, "tasks", "--newest", "--limit", "3", "--json")
     assert cut.err == "relay: there are more; --after 2 shows the next\n"
     assert listed(daemon, "--newest", "--after", "2") == [1]
+
+
+def test_work_that_was_sent_without_a_title_is_told_apart_by_what_it_says(daemon: Daemon) -> None:
+    sent = relay(daemon, "send", "ann", "fix the parser\nby noon", "--claimable", "--hold")
+    assert sent.out == "#1 → ann: one may take it, offline\n"
+    relay(daemon, "send", "ann", "x" * 500, "--claimable", "--hold")
+    _, first, second, _ = relay(daemon, "tasks").out.splitlines()
+    assert "  fix the parser  " in first
+    assert f"  {'x' * 120}  " in second
+    assert relay(daemon, "tasks", "--json").records[0]["beginning"] == "fix the parser"

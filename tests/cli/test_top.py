@@ -14,10 +14,12 @@ import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import pytest
 
 import relay_client
+from relay_client.cli.top import _look
 from relay_proto.version import __version__
 from tests.cli.command import environment, run
 from tests.daemon import Daemon
@@ -123,6 +125,21 @@ def test_a_lost_relay_is_said_and_shown_again_when_it_is_back(daemon: Daemon) ->
         terminal.until(re.escape(BACK))
         assert terminal.process.wait(WAIT_S) == 130
         assert termios.tcgetattr(terminal.theirs) == terminal.before
+
+
+async def test_a_look_that_outlasted_a_lost_connection_is_no_round_trip() -> None:
+    class Reconnecting:
+        connected, session, comes_back = True, "s1", True
+
+        async def overview(self, entries: int) -> None:
+            self.session = "s2" if self.comes_back else self.session
+
+    agent = Reconnecting()
+    assert (await _look(cast(relay_client.Agent, agent)))[1] is None
+    agent.comes_back = False
+    assert (await _look(cast(relay_client.Agent, agent)))[1] is not None
+    agent.connected = False  # it was not there when it was asked
+    assert (await _look(cast(relay_client.Agent, agent)))[1] is None
 
 
 def test_a_token_that_ends_ends_it_with_the_terminal_as_it_was(make_daemon: object) -> None:

@@ -67,7 +67,7 @@ def test_a_pipe_gets_all_of_it() -> None:
     assert text(frame(rates_of(before, now), screen(round_trip_s=0.0012), None, None)) == (
         "relay 0.1.0  http://localhost:4850  up 2h  answered in 1.2 ms\n"
         "agents  2 online, 1 busy, 4 offline; 3 with a session\n"
-        "inbox   2 with something to do; 7 deliveries given and not acked\n"
+        "inbox   2 with something open; 7 messages in the hands of live sessions\n"
         "tasks   2 ready, 1 working, 1 BURIED; 3 replies owed, 1 OVERDUE\n"
         "per second:  messages 25  deliveries 0  acked 0.4  claimed 0  completed 0  failed 0  expired 0  refused 0"
         "  a turn 3.0\n"
@@ -80,7 +80,7 @@ def test_a_pipe_gets_all_of_it() -> None:
         "cid             1h     #12      queued  1000+  never seen\n"
         "ben             5s     #40      pushed  5      busy\n"
         "\n"
-        "ONLINE  STATUS  UNACKED  CLAIMS  LOAD  HEARD  LABEL\n"
+        "ONLINE  STATUS  IN HAND  CLAIMS  LOAD  HEARD  LABEL\n"
         "ben     busy    5        2       0.5   3s\n"
         "ann     online  0        0             1m     Ann\n"
         "and 1 more"

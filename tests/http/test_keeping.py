@@ -188,23 +188,28 @@ async def test_a_relay_that_stops_ends_it(relay: Relay, door: httpx.AsyncClient,
     assert not job.copy.exists()
 
 
-async def test_a_token_that_is_revoked_meanwhile_ends_it(tmp_path: Path, held: Held) -> None:
+@pytest.fixture
+async def locked(tmp_path: Path) -> AsyncIterator[Relay]:
+    """A relay in this process that asks for tokens."""
     relay = Relay(Config(port=0, data=tmp_path / "data", token=TOKEN))
     run = asyncio.create_task(relay.run())
     await until(lambda: relay.ready)
+    yield relay
+    relay.stop()
+    assert await run == 0
+
+
+async def test_a_token_that_is_revoked_meanwhile_ends_it(locked: Relay, held: Held) -> None:
     admin = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{relay.port}", timeout=20, trust_env=False) as door:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{locked.port}", timeout=20, trust_env=False) as door:
         made = (await door.post("/api/tokens", json={"admin": True}, headers=admin)).json()
-        theirs = {"Authorization": f"Bearer {made['token']}"}
-        first = asyncio.create_task(door.get("/api/backup", headers=theirs))
+        first = asyncio.create_task(door.get("/api/backup", headers={"Authorization": f"Bearer {made['token']}"}))
         await held.wait()
         assert (await door.delete(f"/api/tokens/{made['id']}", headers=admin)).status_code == 200
         held.may_go_on.set()
         with pytest.raises(httpx.TransportError):
             await first
         assert (await door.get("/api/verify", headers=admin)).status_code == 200
-    relay.stop()
-    assert await run == 0
 
 
 async def test_a_transfer_that_can_not_be_whole_is_cut(

@@ -28,9 +28,12 @@ async def test_a_task_is_offered_when_all_that_it_depends_on_is_done(desk: Desk)
     found = await task(desk, them.boss, last)
     assert (found["state"], found["depends_on"], found["waiting_for"]) == ("delayed", [first, second], [first, second])
     assert "ready_at" not in found, "nobody knows when"
+    assert found["depends_states"] == ["ready", "ready"]
     assert lines(found) == ["submit delayed boss"]
     desk.heard(them.ada)
-    assert (await ask(desk, them.ada, Claim(id=2, message=last)))["code"] == "not_claimable"
+    refused = await ask(desk, them.ada, Claim(id=2, message=last))
+    assert (refused["code"], refused["detail"]["waiting_for"]) == ("not_claimable", [first, second])
+    assert f"waits for #{first}, #{second}; it can't be claimed yet" in str(refused["message"])
     await complete(them, first)
     assert (await task(desk, them.boss, last))["waiting_for"] == [second]
     assert f"deliver {last}" not in kinds(desk.heard(them.ada))

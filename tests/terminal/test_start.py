@@ -12,7 +12,7 @@ from tests.cli.command import environment
 from tests.daemon import Daemon
 
 TO_PROMPT_S = 0.5
-TRIES = 5
+TRIES = 10  # another process may have the machine meanwhile
 
 
 def time_to_prompt(url: str, state: Path) -> float:

@@ -96,7 +96,8 @@ def claim(
     else:
         blocks = [claim_lines(one.item, one.fence, one.lease_s) for one in taken]
         put(line for place, block in enumerate(blocks) for line in ([""] if place else []) + block)
-        click.echo("next: relay done ID, relay fail ID or relay release ID, as the same agent", err=True)
+        if identifier is None:
+            click.echo("next: relay done ID, relay fail ID or relay release ID, as the same agent", err=True)
 
 
 async def take(

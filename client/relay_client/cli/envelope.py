@@ -114,6 +114,7 @@ def task_options(command: Callable[..., None]) -> Callable[..., None]:
 def _with_envelope(command: Callable[..., None], *parameters: Decorator) -> Callable[..., None]:
     @functools.wraps(command)
     def with_envelope(*args: Any, body: str, headers: tuple[str, ...], **kwargs: Any) -> None:
+        _check_says_something(body, kwargs)
         pairs = dict(_header(header) for header in headers) or None
         command(*args, body=typed("body", body, limits.BODY_BYTES_MAX), headers=pairs, **kwargs)
 
@@ -121,6 +122,15 @@ def _with_envelope(command: Callable[..., None], *parameters: Decorator) -> Call
     for parameter in reversed(parameters):
         decorated = parameter(decorated)
     return decorated
+
+
+def _check_says_something(body: str, fields: dict[str, Any]) -> None:
+    """An empty text is a variable that was never set, more often than something to say. Raises UsageError."""
+    if "title" in fields:
+        if not fields["title"].strip():
+            raise click.UsageError("TITLE is empty; say in a line what is to be done")
+    elif not body and not fields["subject"] and fields["payload"] is None:
+        raise click.UsageError("BODY is empty; give a text, - for stdin, or --subject or --payload with an empty one")
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -150,7 +160,7 @@ def _stdin(what: str, bytes_max: int) -> str | bytes:
     if len(data) > bytes_max:
         raise TooLarge(f"the {what} on stdin is larger than {bytes_max} bytes; send its address instead")
     if not data:  # what should have written it failed, most likely
-        raise BadRequest(f'stdin is empty, nothing was sent; an empty {what} on purpose is ""')
+        raise BadRequest(f"stdin is empty, nothing was sent; whatever was to write the {what} wrote nothing")
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -58,7 +58,9 @@ def cancel(identifier: int, reason: str | None, force: bool, form: Form, door: D
 def withdraw(identifier: int, reason: str | None, force: bool, form: Form, door: Door) -> None:
     """Take message ID back: who has not dealt with it does not get it, or is told to drop it. Its work is canceled.
 
-    Tasks that depend on that work are canceled, too. It stays readable (relay message ID). A message is its sender's to take back: --as NAME, or --force.
+    Tasks that depend on that work are canceled, too.
+
+    It stays readable (relay message ID). A message is its sender's to take back: --as NAME, or --force.
     """
 
     async def action(agent: "Agent") -> int:

@@ -3,12 +3,15 @@
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import click
+
+from relay_proto.errors import UnknownAgent
 
 from .door import Door, check_agent, check_target, client_options, run
 from .escape import escape
@@ -16,12 +19,14 @@ from .output import Form, now, output_options, put, width
 from .records import json_line
 from .spans import parse_span
 from .tail_filter import Filter, parse_kinds, parse_pattern
+from .tail_record import tail_record
 from .tail_stream import Heard, Past, Stream, client
 from .tail_text import event_text, painted
 from .values import MESSAGE_ID, Parsed, parse_message_id
 
 BACK_MAX: Final = 1000
 """Messages that are looked back at, one by one."""
+CLAIMS_KEPT: Final = 100
 _EVENT_ID: Final = re.compile(r"[0-9a-z]{1,32}-[0-9]{1,18}\Z")
 
 
@@ -102,7 +107,9 @@ def tail(
     A lost connection is tried again for ever and goes on where it was; should events be missing by then, that is said.
     What was before is there for messages alone (--since, -n; the last 1000 at most), not for other events.
 
-    --json and --jsonl are the same here: one object a line, {"event", "id", "data"}. The id goes into --since.
+    --json and --jsonl are the same here: one object a line, {"event", "id", "data"}. The data has the names that all
+    commands have: message, from, to, thread, sent_at. The id goes into --since; a message from before has none (null),
+    and --since "#ID" takes the message's. A claim is one line, and two events in JSON: message.claimed, task.claimed.
     """
     if since is not None and last is not None:
         raise click.UsageError("--since and -n: one of them")
@@ -111,6 +118,10 @@ def tail(
             "--no-follow shows messages from before: say which with -n N, --since #ID or --since TIME"
         )
     wanted = Filter(kinds=tuple(kind for group in kinds for kind in group), **filters)
+    if no_follow and not wanted.takes("message.new"):
+        raise click.UsageError(
+            "--no-follow shows messages from before, and --event lets none through: add message.new, or leave one out"
+        )
     ear = Ear(agent, wanted, since, last or 0, form, bodies, count)
     run(_look_back(door, ear) if no_follow else _tail(door, ear))
 
@@ -126,6 +137,8 @@ class Ear:
     form: Form
     bodies: bool
     count: int | None
+    _claims: deque[tuple[object, object]] = field(default_factory=lambda: deque(maxlen=CLAIMS_KEPT))
+    """(message, fence) of those that were shown last."""
 
     def lines(self, heard: Heard) -> list[str]:
         """What to print for an event; nothing for one that is not wanted."""
@@ -133,12 +146,21 @@ class Ear:
             return []
         if self.form.is_json:
             return [_record(heard)]
+        if self._is_said_already(heard):
+            return []
         lines = event_text(heard.kind, heard.data, now=now(), width=width(), bodies=self.bodies)
         return painted(heard.kind, lines) if _has_colours() else lines
 
+    def _is_said_already(self, heard: Heard) -> bool:
+        """A claim is two events of the stream and one line: that of the message, unless --event leaves that out."""
+        claim = (heard.data.get("id"), heard.data.get("fence"))
+        if heard.kind == "message.claimed":
+            self._claims.append(claim)
+        return heard.kind == "task.claimed" and heard.data.get("event") == "claim" and claim in self._claims
+
 
 def _record(heard: Heard) -> str:
-    return json_line({"event": heard.kind, "id": heard.id or None, "data": heard.data})
+    return json_line(tail_record(heard.kind, heard.data, heard.id))
 
 
 def _has_colours() -> bool:
@@ -147,11 +169,14 @@ def _has_colours() -> bool:
 
 async def _look_back(door: Door, ear: Ear) -> None:
     async with client(door) as http, aclosing(_before(Past(http, door), ear)) as before:
-        left = ear.count
+        left, is_empty = ear.count, True
         async for heard in before:
+            is_empty = False
             left = _show(ear, heard, left)
             if left == 0:
                 return
+        if is_empty and ear.agent is not None:
+            await Past(http, door).look_for(ear.agent)
 
 
 async def _tail(door: Door, ear: Ear) -> None:
@@ -174,6 +199,11 @@ async def _heard(stream: Stream, past: Past, url: str, ear: Ear) -> AsyncGenerat
                 # Looked for when the stream is there: what comes meanwhile waits in it.
                 is_first = False
                 _say(f"listening at {url}; Ctrl-C ends it")
+                if ear.agent is not None:
+                    try:
+                        await past.look_for(ear.agent)
+                    except UnknownAgent as exc:
+                        _say(f"{escape(exc.message)}; it is shown when it comes")
                 async with aclosing(_before(past, ear)) as before:
                     async for older in before:
                         newest_shown = older.data["id"]

@@ -63,6 +63,10 @@ class Filter:
                 return False
             if is_message:
                 self._remember(data["id"])
+        return self.takes(kind)
+
+    def takes(self, kind: str) -> bool:
+        """Whether events of this kind may be shown at all."""
         return not self.kinds or any(fnmatch.fnmatchcase(kind, pattern) for pattern in self.kinds)
 
     @property

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from relay_proto.errors import RelayError, UnknownMessage, error_for
+from relay_proto.errors import Forbidden, RelayError, UnknownMessage, error_for
 
 from ..address import Address, parse_url
 from ..errors import Unreachable
@@ -210,6 +210,13 @@ class Past:
         except UnknownMessage:
             return None
         return found
+
+    async def look_for(self, agent: str) -> None:
+        """Raises UnknownAgent when nobody of this name was ever seen. A token that may not ask is told nothing."""
+        try:
+            await self._get(f"/api/agents/{urllib.parse.quote(agent, safe='')}")
+        except Forbidden:
+            return
 
     async def _get(self, path: str) -> Any:
         import httpx

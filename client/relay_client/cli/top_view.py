@@ -98,7 +98,7 @@ def _head(shown: Overview, rates: Rates, width: int | None) -> list[Line]:
     )
     lines = [
         Line(f"agents  {', '.join(there) or 'none'}; {shown.sessions} with a session"),
-        Line(f"inbox   {shown.inboxes} with something open; live sessions have {shown.unacked} of it in hand"),
+        Line(f"inbox   {shown.inboxes} with something open; {shown.unacked} messages in the hands of live sessions"),
         Line(f"tasks   {tasks}; {owed}", "warn" if shown.overdue or shown.tasks.get("buried") else "plain"),
         *_rates(shown, rates, width),
     ]

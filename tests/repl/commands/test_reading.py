@@ -3,6 +3,7 @@
 import pytest
 
 import relay_client
+from relay_client.message import Message, delivered
 from relay_client.repl.commands.parts import LIST_MAX
 from relay_client.repl.forms import show
 from relay_client.repl.grammar import GrammarError
@@ -153,3 +154,15 @@ async def test_without_a_terminal_nothing_is_cut(shared: Daemon) -> None:
         await you.send(desk.agent.name, "x" * 500)
         (line,) = await say(desk_at(desk.agent, width=None), "inbox")
         assert line.endswith("x" * 500)
+
+
+async def test_what_was_dealt_with_elsewhere_is_unread_no_more_once_the_inbox_shows_it(shared: Daemon) -> None:
+    async with two(shared) as (desk, you):
+        first, second = [(await you.send(desk.agent.name, text)).message for text in ("one", "two")]
+        for item in await desk.agent.inbox():
+            desk.unread[item.message] = Message(desk.agent, delivered(item))
+        await desk.agent.ack([first])  # as PATCH /api/messages/{id} does
+        await do(desk, "inbox --channel ci")
+        assert list(desk.unread) == [first, second]
+        await do(desk, "inbox")
+        assert list(desk.unread) == [second]

@@ -48,12 +48,16 @@ async def inbox(
     after: int | None = None,
 ) -> Result:
     """One's own inbox, which its senders are told; another one's without a trace."""
+    known = set(desk.unread)
     items, more = await read_inbox(
         desk.agent, of, limit=limit, after=after, channel=channel, unread=not everything
     )  # fmt: skip
     whose = "the inbox" if of is None else f"the inbox of {escape(of)}"
     result = _messages(desk, items, more, none=f"nothing in {whose}")
     if of is None or of == desk.agent.name:
+        if channel is None and after is None and not more:  # dealt with elsewhere, over HTTP for one
+            for number in known.difference(item.message for item in items):
+                desk.unread.pop(number, None)
         result.surfaces = [item.message for item in items if item.stage in ("queued", "pushed") and item.due_at is None]
     return result
 

@@ -176,7 +176,8 @@ async def submit(desk: "Desk", target: str, text: str, *, delay_s: float | None 
     """The first line of the text is the title, what is below it the body."""
     title, _, body = text.partition("\n")
     submitted = await desk.agent.submit(target, title.strip(), body.strip("\n"), delay_s=delay_s, **options)
-    lines = submitted_lines(target, submitted, delay_s=delay_s, own_key=False)
+    depends_on = options.get("depends_on") or ()
+    lines = submitted_lines(target, submitted, delay_s=delay_s, own_key=False, depends_on=depends_on)
     return Result(lines, [submitted_record(submitted)], columns=(*SENT_COLUMNS, "occurrences"))
 
 
