@@ -164,7 +164,7 @@ def why_not_held(
         )
     if fence > current and current and holder == agent and state in HELD:
         return NotHolder(
-            f"fence is {fence}, which was never given out; {agent} holds message {message} under fence {current}",
+            f"{agent} does not hold message {message} under fence {fence}, never given out, but under {current}",
             detail={"fence": current},
         )
     if fence > current or holder != agent:

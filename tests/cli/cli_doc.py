@@ -17,6 +17,7 @@ from relay_client.cli.app import COMMANDS, SECTIONS, relay
 from relay_client.cli.failure import EXIT_CODES
 from relay_client.profiles import KEYS
 from relay_client.settings import FALLBACK, SETTINGS
+from tests import generated
 
 DOC: Final = Path(__file__).parents[2] / "docs" / "cli.md"
 COLUMNS: Final = 118
@@ -24,14 +25,7 @@ COLUMNS: Final = 118
 
 def document(text: str) -> str:
     """The document with its generated parts as they must be now."""
-    for name, make in PARTS.items():
-        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-        before, _, rest = text.partition(begin)
-        _, found, after = rest.partition(end)
-        assert found, f"docs/cli.md has no part {name}"
-        part = "\n".join(make()).strip()
-        text = f"{before}{begin}\n{part}\n\n{end}{after}"
-    return re.sub(r"\n{3,}", "\n\n", text)
+    return generated.document(text, PARTS)
 
 
 def exit_codes() -> Iterator[str]:

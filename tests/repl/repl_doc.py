@@ -16,6 +16,7 @@ from relay_client.repl.commands.pairing import PAIR_COLUMNS
 from relay_client.repl.commands.parts import MESSAGE_COLUMNS, SENT_COLUMNS
 from relay_client.repl.commands.reading import AGENT_COLUMNS, ONE_COLUMNS, OWED_COLUMNS, RECEIPT_COLUMNS, TASK_COLUMNS
 from relay_client.repl.commands.working import CLAIM_COLUMNS
+from tests import generated
 
 DOC: Final = Path(__file__).parents[2] / "docs" / "repl.md"
 COLUMNS: Final = {
@@ -35,14 +36,7 @@ COLUMNS: Final = {
 
 def document(text: str) -> str:
     """The document with its generated parts as they must be now."""
-    for name, make in PARTS.items():
-        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-        before, _, rest = text.partition(begin)
-        _, found, after = rest.partition(end)
-        assert found, f"docs/repl.md has no part {name}"
-        part = "\n".join(make()).strip()
-        text = f"{before}{begin}\n{part}\n\n{end}{after}"
-    return text
+    return generated.document(text, PARTS)
 
 
 def commands() -> Iterator[str]:

@@ -69,7 +69,7 @@ class Tail:
         """The next bytes."""
         self._last += piece
         if not self._is_begun:
-            head, newline, rest = self._last.partition(b"\n")
+            _, newline, rest = self._last.partition(b"\n")
             if not newline:
                 return
             self._is_begun, self._last = True, rest
