@@ -39,7 +39,8 @@ async def test_send_has_the_options_of_the_envelope(shared: Daemon) -> None:
 
 async def test_work_may_be_sent_with_all_that_it_has(shared: Daemon) -> None:
     async with two(shared) as (desk, you):
-        await do(desk, f"send --claimable --type review --severity error --attempts 5 {you.name} look")
+        sent = await do(desk, f"send --claimable --type review --severity error --attempts 5 {you.name} look")
+        assert "one may take it" in sent.lines[0]
         message = await you.receive()
         assert (message.claimable, message.type, message.severity) == (True, "review", "error")
         assert (await you.task(message.message)).attempts_max == 5

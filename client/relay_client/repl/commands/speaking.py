@@ -28,7 +28,8 @@ ASK_S: Final = 60.0
 
 
 async def send(desk: "Desk", target: str, text: str, **options: Any) -> Result:
-    result = _sent(target, await desk.agent.send(target, text, **options), delay_s=options.get("delay_s"))
+    receipt = await desk.agent.send(target, text, **options)
+    result = _sent(target, receipt, delay_s=options.get("delay_s"), is_work=options.get("claimable", False))
     return await _answering(desk, target, result)
 
 
@@ -171,6 +172,6 @@ def _told(line: str, receipt: "Receipt") -> Result:
     return Result([line], [receipt_record(receipt)], columns=SENT_COLUMNS)
 
 
-def _sent(target: str, receipt: "Receipt", *, delay_s: float | None = None) -> Result:
-    lines = receipt_lines(target, receipt, delay_s=delay_s)
+def _sent(target: str, receipt: "Receipt", *, delay_s: float | None = None, is_work: bool = False) -> Result:
+    lines = receipt_lines(target, receipt, delay_s=delay_s, is_work=is_work)
     return Result(lines, [receipt_record(receipt)], columns=SENT_COLUMNS)
