@@ -323,10 +323,11 @@ async def test_delayed_work_is_offered_when_it_is_due_and_that_is_its_first_atte
     desk: Desk, to: str, is_down: bool
 ) -> None:
     ada, bob = await desk.agent("ada"), await desk.agent("bob", caps=["x"])
+    due_at = desk.now_ms + 10_000
     message = await send(desk, ada, to, claimable=True, delay_s=10)
     assert await work_state(desk, ada, message) == ("delayed", None)
     (error,) = await desk.say(bob, Claim(id=2, message=message))
-    assert (error["code"], error["detail"]) == ("not_claimable", {"state": "delayed"})
+    assert (error["code"], error["detail"]) == ("not_claimable", {"state": "delayed", "ready_at": due_at})
     if is_down:
         await desk.restart(down_s=11)
         await desk.pass_time(0)

@@ -1,6 +1,7 @@
 """The judge is judged first: histories that hold are told, histories that don't are not, and neither takes long."""
 
 import dataclasses
+import itertools
 import os
 import random
 import time
@@ -421,11 +422,17 @@ def test_whatever_a_relay_does_that_keeps_the_rules_is_told(run: int) -> None:
     check(story)
 
 
+def told_winners(story: History) -> list[Operation]:
+    """The claims that were granted and whose answer arrived."""
+    return [op for op in story.operations if op.op == "claim" and op.answer is not None and op.answer.code is None]
+
+
 @pytest.mark.parametrize("run", range(20))
 def test_one_winner_too_many_among_hundreds_of_operations_is_found(run: int) -> None:
     print(f"RELAY_TEST_SEED={SEED}")
-    story = simulated(SEED + run)
-    wins = [op for op in story.operations if op.op == "claim" and op.answer is not None and op.answer.code is None]
+    # A few stories have no winner that was told so; the next one in this run's row then.
+    stories = (simulated(SEED + number) for number in itertools.count(run, 20))
+    story, wins = next((story, wins) for story in stories if (wins := told_winners(story)))
     win = random.Random(SEED + run).choice(wins)
     story.operations.append(dataclasses.replace(win, agent="zoe", instance="zoe/1"))
     with pytest.raises(NotLinearizable, match="no order explains"):
